@@ -1,0 +1,332 @@
+// The types that the parts of the gateway, and the plugins, agree on. No behaviour lives here.
+// Times: `…At` are epoch milliseconds, `…Ms` durations in milliseconds; RFC 3339 only at the outside.
+
+import type { FastifyInstance } from 'fastify'
+import type { Code } from './errors.ts'
+import type { Reason } from './reasons.ts'
+
+// ── what the platform team wrote: files, faults, configuration ─────────────────────────────────
+
+/** A point in a file, counted from 1. `file` is relative to the working directory where it lies below it. */
+export interface Place { file: string, line: number, column: number }
+
+/** One thing wrong in a file the platform team wrote: where, what, and what to do about it. */
+export interface Fault {
+  code: Code
+  place: Place
+  /** JSON pointer of the value within the file, `''` for the whole. */
+  path: string
+  message: string
+  /** The remedy, a sentence in the imperative. */
+  fix: string
+  /** The line of the file and a caret under the column, where the file could be read. */
+  excerpt?: string
+}
+
+/** A parsed YAML file that still knows where each of its values stands. */
+export interface SourceFile {
+  /** Absolute path. */
+  readonly path: string
+  /** The parsed value: plain data, environment substituted where that was asked for. */
+  readonly value: unknown
+  /** A fault at a value (`key: true` points at its key), placed by JSON pointer. */
+  fault (code: Code, pointer: string, message: string, fix: string, at?: { key?: boolean, offset?: number }): Fault
+}
+
+/** Reads and checks the platform team's files. The loader of a folder gets it as an argument. */
+export interface Files {
+  /** Parses one YAML file strictly; environment is substituted only where asked for. `file` is null when it could not be parsed. */
+  read (path: string, options?: { substitute?: boolean }): { file: SourceFile | null, faults: Fault[] }
+  /** Every violation of a JSON Schema (draft-07 or 2020-12) as located faults, with "Did you mean" for keys and enum values. */
+  check (file: SourceFile, schema: JsonSchema): Fault[]
+  /** UTF-8 text of a file within 1 MiB, or the fault why not, placed at `from`. */
+  text (path: string, from: { file: SourceFile, pointer: string }): { text: string | null, faults: Fault[] }
+}
+
+/** A secret: shown as `***` by JSON, inspection and string conversion; its text only by `reveal`. */
+export interface Secret { reveal (): string }
+
+/** All windows of a group hold at once, in any sliding position. */
+export interface Window { max: number, perMs: number }
+
+export type Kind = 'marketing' | 'transactional'
+
+/** 0 goes before 1 goes before 2; priority goes before a shop's turn. */
+export const PRIORITY = { interactive: 0, transactional: 1, marketing: 2 } as const
+export type Priority = typeof PRIORITY[keyof typeof PRIORITY]
+
+export interface EventTypeConfig {
+  type: string
+  /** Absolute path of the JSON Schema (draft 2020-12) of `data`. */
+  schema: string
+  channel: string
+  setupGroup: string
+  kind: Kind
+  /** From the event's `time` on; a deferral past it ends as expired. */
+  expiresAfterMs: number
+  /** JSON pointer into `data` of the phone number of the person concerned, null where there is none. */
+  person: string | null
+}
+
+export interface ProviderConfig {
+  id: string
+  /** Absolute path of the provider's folder. */
+  path: string
+  /** Listed, disabled, refused by the API. */
+  comingSoon: boolean
+  /** Instead of the manifest's. https, or the sandbox's own address. */
+  baseUrl: string | null
+  concurrency: number | null
+  /** Instead of the manifest's windows, by group. */
+  limits: Record<string, Window[]>
+}
+
+export interface ConnectionConfig {
+  provider: string
+  /** Which of the manifest's `auth` ways the secrets belong to; null takes the manifest's first. */
+  auth: string | null
+  secrets: Record<string, Secret>
+  /** The provider's own id of the account, where it is known; else a keyed hash of the secret stands for it. */
+  accountId: string | null
+  settings: Record<string, unknown>
+  /** Set-up groups that are declared to be set up at the provider. */
+  ready: string[]
+}
+
+export interface ShopConfig {
+  id: string
+  name: string
+  domain: string
+  plan: string
+  /** Provider chosen per channel; a channel not named takes its default. */
+  channels: Record<string, string>
+  connections: ConnectionConfig[]
+  /** Exists only while the sandbox is on. */
+  sandbox: boolean
+}
+
+export interface ApiKeyConfig { id: string, key: Secret, scopes: Scope[], shops: string[] | '*' }
+
+export const SCOPES = ['events:write', 'deliveries:read', 'deliveries:write', 'shops:read', 'shops:write'] as const
+export type Scope = typeof SCOPES[number]
+
+/** `gateway.config.yaml`, checked and frozen. */
+export interface Config {
+  /** Absolute path of the file. */
+  file: string
+  server: { host: string, port: number, trustProxy: string[] }
+  log: { level: 'debug' | 'info' | 'warn' | 'error' | 'silent' }
+  store: { driver: 'sqlite', path: string }
+  /** `url` names a sandbox that runs as its own process; otherwise one is started within, on `port` (0: any). */
+  sandbox: { enabled: boolean, port: number, url: string | null }
+  security: {
+    /** The first seals, all open. 32 bytes each, base64url. */
+    encryptionKeys: Array<{ id: string, key: Secret }>
+    /** Keys the HMAC that stands for a person and for an account before its check; never rotated. */
+    personKey: Secret
+    apiKeys: ApiKeyConfig[]
+  }
+  /** Capabilities by plan. */
+  plans: Record<string, string[]>
+  shopIdPattern: string
+  channels: Record<string, { defaultProvider: string | null }>
+  eventTypes: Record<string, EventTypeConfig>
+  providers: ProviderConfig[]
+  shops: ShopConfig[]
+  delivery: {
+    /** Total time of one request at a provider, connect to last byte. */
+    requestDeadlineMs: number
+    /** Waits before the second, third, … attempt; the last one repeats. ±20 % is added. */
+    retryScheduleMs: number[]
+  }
+  retention: {
+    /** Identity (shop, source, id) of an event, for telling repeats. */
+    identityMs: number
+    /** Payload of finished deliveries. */
+    payloadMs: number
+  }
+}
+
+// ── events ─────────────────────────────────────────────────────────────────────────────────────
+
+/** An event that passed the door: CloudEvents 1.0 attributes, `data` as it came. */
+export interface GatewayEvent {
+  id: string
+  source: string
+  type: string
+  shop: string
+  timeAt: number
+  data: Record<string, unknown>
+}
+
+/** One fault in what a caller sent. `path` is a JSON pointer, `got` is cut and never a whole body. */
+export interface Detail { path: string, rule: string, message: string, got?: unknown }
+
+/** What a mapping may read. Only `auth` templates see `secret`. */
+export interface MappingScope {
+  data: Record<string, unknown>
+  shop: { id: string, name: string, domain: string }
+  connection: { account_id: string, settings: Record<string, unknown> }
+  event: { id: string, source: string, type: string, time: string }
+  /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. */
+  delivery: { id: string, key: string, attempt: number }
+  map?: Record<string, unknown>
+}
+
+// ── mapping ────────────────────────────────────────────────────────────────────────────────────
+
+/** A compiled tree of templates. `render` throws MappingError only; it never throws for hostile data otherwise. */
+export interface CompiledTree { render (scope: object): unknown }
+
+/** JSON Schema, draft 2020-12, as read from a file. */
+export type JsonSchema = Record<string, unknown>
+
+/** What templates may read at a place: for the check at load. A schema per root name; `true` means anything goes. */
+export type Readable = Record<string, JsonSchema | true>
+
+/** Compiles trees of templates, and names every fault of them at load. */
+export interface Mapper {
+  /**
+   * `file` and `pointer` place the tree for faults; `readable` is what its variables are checked against.
+   * Faults are pushed to `faults`, and the tree returned then must not be used.
+   */
+  compile (tree: unknown, file: SourceFile, pointer: string, readable: Readable, faults: Fault[]): CompiledTree
+}
+
+// ── providers ──────────────────────────────────────────────────────────────────────────────────
+
+/** What is done with a request that was written and got no full answer. */
+export type Uncertain = 'repeat' | 'repeat_once' | 'reconcile' | 'park'
+
+export interface LimitGroup { name: string, match: Array<{ method: string, path: string }>, windows: Window[] }
+
+/** A request ready to be sent, without the secrets. Same delivery, same bytes. */
+export interface PreparedRequest {
+  /** Name of the manifest's request. */
+  name: string
+  /** Name of the limit group whose windows it takes a place in. */
+  group: string
+  method: string
+  /** Path and query, below the base URL. */
+  path: string
+  /** Lower-case names; no credentials. */
+  headers: Record<string, string>
+  body: string | null
+}
+
+/** What came back over the wire, or how it failed. */
+export type Answer =
+  | { kind: 'answer', status: number, headers: Record<string, string>, body: string, cut: boolean }
+  /** Nothing of the request can have been acted on: not connected, address refused, not written. */
+  | { kind: 'not_sent', code: string, message: string }
+  /** Written, at least in part, and no full answer. */
+  | { kind: 'no_answer', code: string, message: string }
+
+/** What an answer means for its delivery. */
+export type Outcome =
+  | { is: 'delivered', warning?: Reason }
+  /** `free`: costs no attempt. `afterMs`: no earlier than that. `pause`: who waits with it. */
+  | { is: 'retry', reason: Reason, detail?: string, free?: boolean, afterMs?: number, pause?: 'lane' | 'account' }
+  | { is: 'unknown', reason: Reason, detail?: string }
+  | { is: 'rejected', reason: Reason, detail?: string }
+  /** The account must be put right by a person; the delivery waits for it and pays nothing. */
+  | { is: 'hold', reason: Reason, detail?: string }
+
+export type Prepared =
+  | { ok: true, request: PreparedRequest }
+  | { ok: false, reason: Reason, detail: string }
+
+/** An answer of a check before a send. */
+export type Verdict =
+  | { is: 'go' }
+  | { is: 'defer', untilAt: number, reason: Reason }
+  | { is: 'hold', reason: Reason }
+  | { is: 'reject', reason: Reason, detail?: string }
+
+/** What a reconcile hook found out about a request that got no answer. */
+export type Reconciled = { is: 'delivered', detail?: string } | { is: 'not_sent' } | { is: 'unclear', detail?: string }
+
+/** Sends one of the manifest's requests on the account's lane and returns its answer. */
+export type Ask = (request: string, map: Record<string, unknown>) => Promise<Answer>
+
+/** Code beside a manifest, for what YAML has no words for. Every member is optional. */
+export interface ProviderCode {
+  id: string
+  /** Asked before each send, after the core's own checks. */
+  check? (scope: MappingScope, now: number): Verdict
+  /** For `uncertain: reconcile`: asks the provider whether the request arrived. */
+  reconcile? (scope: MappingScope, request: PreparedRequest, reservedAt: number, ask: Ask): Promise<Reconciled>
+}
+
+/** A set-up step as the manifest declares it; drawn and run by the set-up engine. */
+export interface SetupStep {
+  id: string
+  kind: 'api_key' | 'oauth2' | 'select' | 'choice' | 'task' | 'verify' | 'test_event' | 'confirm'
+  per?: 'setup_group' | 'alert_type'
+  needs?: string[]
+  [key: string]: unknown
+}
+
+/** A provider's folder, read, checked and compiled. */
+export interface Provider {
+  id: string
+  title: string
+  dir: string
+  comingSoon: boolean
+  channels: string[]
+  /** Capabilities a shop's plan must have. */
+  needs: string[]
+  baseUrl: string
+  concurrency: number
+  deadlineMs: number | null
+  groups: Record<string, LimitGroup>
+  uncertain: Uncertain
+  /** Event types it has a mapping for → name of the limit group their request takes a place in. */
+  events: Record<string, { request: string, group: string }>
+  /** Secret field names by way of authorization, the manifest's order. */
+  auth: Record<string, { fields: string[] }>
+  /** JSON Schema of a connection's settings; closed. */
+  settings: JsonSchema
+  /** Defaults of the settings. */
+  settingsDefaults: Record<string, unknown>
+  setup: SetupStep[]
+  code: ProviderCode
+  /** The account the provider counts by: its own id, or what the manifest's `account` template says. */
+  account (connection: { account_id: string, settings: Record<string, unknown> }): string
+  /** The request of an event; a mapping error is a value. */
+  prepare (eventType: string, scope: MappingScope): Prepared
+  /** The request of a given name, for checks and hooks. */
+  request (name: string, scope: object): Prepared
+  /** Headers with the credentials in them; never stored or logged. */
+  authorize (way: string, secrets: Record<string, string>): Record<string, string>
+  /** The manifest's own outcome rules; null where none matches and the core's defaults apply. */
+  judge (answer: Answer & { kind: 'answer' }): Outcome | null
+}
+
+// ── sandbox ────────────────────────────────────────────────────────────────────────────────────
+
+/** Behaves as one provider's API, mounted at `/<provider id>` of the sandbox listener. */
+export type SandboxPlugin = (app: FastifyInstance, context: SandboxContext) => void | Promise<void>
+
+export interface SandboxContext {
+  id: string
+  groups: Record<string, LimitGroup>
+  /** Milliseconds, monotonic. */
+  now (): number
+  /** Counts an arrival for a key (the account) in a group; null when taken, else milliseconds until there is room. */
+  take (group: string, key: string): number | null
+  /** Keeps what was received for reading; call it when the body has been accepted or refused. */
+  record (entry: SandboxEntry): void
+}
+
+export interface SandboxEntry {
+  /** Key the provider counts by. */
+  account: string
+  method: string
+  path: string
+  body: unknown
+  status: number
+  /** What the provider tells repeats by, where it does; `repeat` when it had it before. */
+  key?: string
+  repeat?: boolean
+}
