@@ -44,7 +44,11 @@ export interface Files {
 }
 
 /** A secret: shown as `***` by JSON, inspection and string conversion; its text only by `reveal`. */
-export interface Secret { reveal (): string }
+export interface Secret {
+  reveal (): string
+  /** Absolute path of the file it is kept in, where it is kept in one. */
+  readonly file: string | null
+}
 
 /** All windows of a group hold at once, in any sliding position. */
 export interface Window { max: number, perMs: number }
@@ -301,6 +305,32 @@ export interface Provider {
   authorize (way: string, secrets: Record<string, string>): Record<string, string>
   /** The manifest's own outcome rules; null where none matches and the core's defaults apply. */
   judge (answer: Answer & { kind: 'answer' }): Outcome | null
+  /** What a stand-in for the API is made from, where the folder brings no sandbox.ts. */
+  standIn?: StandIn
+}
+
+/** The facts of a manifest that a strict stand-in plays. */
+export interface StandIn {
+  /** Per way of authorization: header name → source of the regular expression its value fits. */
+  auth: Array<Record<string, string>>
+  requests: StandInRequest[]
+}
+
+export interface StandInRequest {
+  name: string
+  group: string
+  method: string
+  /** A `{}` stands for one part that varies. */
+  path: string
+  /** Headers with a fixed value that must come along, lower-case names. */
+  headers: Record<string, string>
+  encoding: 'json' | 'form'
+  /** What the body must fit; null where there is none. */
+  schema: JsonSchema | null
+  /** How a request that is in order is answered. */
+  answer: { status: number, body: unknown }
+  /** JSON pointer of the value in the body that names the delivery. */
+  key: string | null
 }
 
 // ── sandbox ────────────────────────────────────────────────────────────────────────────────────
@@ -315,6 +345,8 @@ export interface SandboxContext {
   now (): number
   /** Counts an arrival for a key (the account) in a group; null when taken, else milliseconds until there is room. */
   take (group: string, key: string): number | null
+  /** What is left in each window of the group, in the manifest's order, and when its oldest arrival leaves it. */
+  left (group: string, key: string): Array<Window & { left: number, resetMs: number }>
   /** Keeps what was received for reading; call it when the body has been accepted or refused. */
   record (entry: SandboxEntry): void
 }
@@ -329,4 +361,51 @@ export interface SandboxEntry {
   /** What the provider tells repeats by, where it does; `repeat` when it had it before. */
   key?: string
   repeat?: boolean
+}
+
+// ── store ──────────────────────────────────────────────────────────────────────────────────────
+
+export type Value = string | number | null | Uint8Array
+export type Row = Record<string, Value>
+
+/** A named statement with its parameters. Conditions are in its SQL; nothing of JavaScript runs between two steps. */
+export interface Step { name: string, params: Record<string, Value> }
+
+/** `changes` counts rows written; `rows` are what a `returning` clause gave. */
+export interface StepResult { changes: number, rows: Row[] }
+
+/** The one contract of all databases. */
+export interface Store {
+  /**
+   * Runs the steps of a unit of work in one transaction, together with units that arrive at the same moment,
+   * and answers when they are on disk. Rejects with GW_STORE_FAILED, and then nothing of the unit is kept.
+   */
+  commit (unit: Step[]): Promise<StepResult[]>
+  /** Runs one named query. */
+  read (name: string, params: Record<string, Value>): Promise<Row[]>
+  /** The next integer key of a table; never given twice. */
+  nextKey (table: 'events' | 'deliveries' | 'calls' | 'jobs'): number
+  /** This instance, and the epoch its claims and settles carry. */
+  readonly owner: number
+  readonly epoch: number
+  /** Whether a commit is still to be trusted; false after a failed write to disk. */
+  healthy (): boolean
+  /** Waits for what was given, then closes. */
+  close (): Promise<void>
+}
+
+/** Numbers of the states in rows, and what they are called outside. `held` is a waiting delivery of a held queue or account. */
+export const STATE = { waiting: 1, sending: 2, delivered: 3, unknown: 4, rejected: 5, expired: 6 } as const
+export type State = keyof typeof STATE
+
+/** Time and randomness; always an argument. */
+export interface Runtime {
+  /** Epoch milliseconds. */
+  now (): number
+  /** Milliseconds that never run backwards. */
+  mono (): number
+  /** 0 ≤ x < 1. */
+  random (): number
+  /** `prefix` + UUIDv7. */
+  id (prefix: 'evt_' | 'dlv_' | 'con_' | 'job_' | 'req_'): string
 }

@@ -79,3 +79,31 @@ export class GatewayError extends Error {
 export class MappingError extends Error {
   override readonly name = 'MappingError'
 }
+
+/** The candidate a mistyped word most likely meant, or null where none is near enough to be worth saying. */
+export function nearest (word: string, candidates: Iterable<string>): string | null {
+  const allowed = Math.max(1, Math.floor(word.length / 3))
+  let best: string | null = null
+  let bestDistance = allowed + 1
+  for (const candidate of candidates) {
+    if (candidate === word || Math.abs(candidate.length - word.length) > allowed) continue
+    const distance = edits(word.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+  }
+  return best
+}
+
+// Insertions, deletions, replacements and swapped neighbours (optimal string alignment).
+function edits (a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)]
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      row.push(Math.min(row[j - 1]! + 1, rows[i - 1]![j]! + 1, replaced, swapped ? rows[i - 2]![j - 2]! + 1 : Infinity))
+    }
+    rows.push(row)
+  }
+  return rows[a.length]![b.length]!
+}

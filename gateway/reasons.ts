@@ -1,6 +1,9 @@
 // Why a delivery is where it is: every reason code with the sentence a merchant reads.
 // "{provider}" becomes the provider's title. A released code is never renamed or reused.
 
+import type { Row, State } from './contract.ts'
+import { STATE } from './contract.ts'
+
 export const REASONS = {
   // waiting
   rate_limited: '{provider} is limiting us; the message goes out as soon as there is room.',
@@ -34,6 +37,7 @@ export const REASONS = {
   request_refused: 'The request to {provider} was wrong; the operator must look at it.',
   mapping_failed: 'The message could not be put together from the event\'s data.',
   no_phone: 'The customer gave no phone number.',
+  phone_refused: '{provider} does not accept the customer\'s phone number.',
   duplicate_at_provider: '{provider} had this message already.',
 
   // expired
@@ -50,4 +54,14 @@ export type Reason = keyof typeof REASONS
 /** The sentence for a merchant. */
 export function sentence (reason: Reason, providerTitle: string): string {
   return REASONS[reason].replaceAll('{provider}', providerTitle)
+}
+
+const STATE_NAMES = new Map<number, State>((Object.keys(STATE) as State[]).map(name => [STATE[name], name]))
+
+/** The state of a delivery's row as it is called outside, and why. A waiting one of a held queue or account is held. */
+export function stateOfRow (row: Row): { state: State | 'held', reason: Reason | null } {
+  const state = STATE_NAMES.get(row.state as number) as State
+  const held = (row.held_reason ?? row.account_held) as Reason | null
+  if (state === 'waiting' && held) return { state: 'held', reason: held }
+  return { state, reason: row.reason as Reason | null }
 }

@@ -1,0 +1,252 @@
+// Puts the parts together and keeps them running: store, sandbox, deliveries, jobs, and the listener that
+// hands requests to the current generation.
+
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
+import { Deliver } from './delivery/deliver.ts'
+import { reconcile } from './delivery/reconcile.ts'
+import { digest } from './events/accept.ts'
+import { CODES, GatewayError } from './errors.ts'
+import { buildGeneration, type Generation } from './generation.ts'
+import { retention, expireHeld } from './jobs/retention.ts'
+import { Jobs } from './jobs/runner.ts'
+import { loadAll, type Loaded } from './load.ts'
+import { createLog, type Logger } from './observe/log.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { startSandbox, type Sandbox } from './providers/sandbox.ts'
+import { systemRuntime } from './runtime.ts'
+import { Shops } from './shops/shops.ts'
+import { createVault, type Vault } from './shops/vault.ts'
+import { openSqlite } from './store/sqlite.ts'
+import { welcome } from './welcome.ts'
+
+/** Within this after a signal: requests answered, sends ended or cut, the store closed. */
+const STOP_SENDS_MS = 20_000
+const HEADERS_TIMEOUT_MS = 5000
+const REQUEST_TIMEOUT_MS = 10_000
+const OLDEST_NODE = [24, 15] as const
+
+export interface StartOptions {
+  /** gateway.config.yaml, relative to `cwd`. */
+  file: string
+  cwd: string
+  env: Record<string, string | undefined>
+  /** Instead of the config's `sandbox.enabled`. */
+  sandbox: boolean | null
+  /** Instead of the config's `server.port`. */
+  port: number | null
+  /** Lines for the person who started it. */
+  out (line: string): void
+  /** Log lines, instead of standard output. */
+  log?: (line: string) => void
+  runtime?: Runtime
+}
+
+export interface Gateway {
+  url: string
+  sandboxUrl: string | null
+  /** Reads the config again; false, and everything as it was, when it has faults. */
+  reload (): Promise<boolean>
+  close (): Promise<void>
+}
+
+/** The config cannot be used: every fault of it, by place. */
+export class ConfigFaults extends Error {
+  readonly faults: readonly Fault[]
+  constructor (faults: readonly Fault[]) {
+    super(`the configuration has ${faults.length} fault(s)`)
+    this.faults = faults
+  }
+}
+
+/** Throws ConfigFaults, or GatewayError where the store or the port cannot be had; nothing is left running then. */
+export async function startGateway (options: StartOptions): Promise<Gateway> {
+  checkNode()
+  const loaded = await load(options)
+  const undo: Array<() => Promise<void>> = []
+  try {
+    return await new Process(options, undo).start(loaded)
+  } catch (error) {
+    for (const step of undo.reverse()) await step().catch(() => {})
+    throw error
+  }
+}
+
+function checkNode (): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return
+  throw new GatewayError('GW_RUNTIME', `This is Node ${process.versions.node}.`)
+}
+
+async function load (options: StartOptions): Promise<Loaded> {
+  const { file, cwd, env, sandbox } = options
+  const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
+  if (!loaded) throw new ConfigFaults(faults)
+  return loaded
+}
+
+class Process {
+  #options: StartOptions
+  #undo: Array<() => Promise<void>>
+  #runtime: Runtime
+  #log!: Logger
+  #store!: Store
+  #vault!: Vault
+  #shops!: Shops
+  #deliver!: Deliver
+  #metrics!: Metrics
+  #sandbox: Sandbox | null = null
+  #sandboxUrl: string | null = null
+  #generation!: Generation
+  #providers!: ReadonlyMap<string, Provider>
+  #ready = false
+
+  constructor (options: StartOptions, undo: Array<() => Promise<void>>) {
+    this.#options = options
+    this.#undo = undo
+    this.#runtime = options.runtime ?? systemRuntime()
+  }
+
+  async start (loaded: Loaded): Promise<Gateway> {
+    const { config } = loaded
+    this.#log = createLog(config.log.level, this.#options.log)
+    const providers = this.#providers = await this.#withSandbox(loaded)
+    this.#store = openSqlite({ path: config.store.path, now: this.#runtime.now })
+    this.#undo.push(() => this.#store.close())
+    this.#vault = createVault(config.security.encryptionKeys, config.security.personKey)
+    this.#shops = new Shops({ store: this.#store, vault: this.#vault, runtime: this.#runtime, config, providers })
+    await this.#shops.declare()
+    await this.#shops.refreshAll()
+    this.#metrics = createMetrics({ working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy() })
+    this.#deliver = this.#deliveries(config, providers)
+    this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
+    const adopted = await this.#deliver.start()
+    if (adopted > 0) this.#log.warn({ deliveries: adopted }, 'took over what a gateway that was killed left')
+    this.#undo.push(() => this.#deliver.stop(0))
+    const jobs = this.#jobs(config)
+    await jobs.start(['retention', 'expire_held'])
+    this.#undo.push(() => jobs.stop())
+    this.#generation = await this.#build(loaded, providers)
+    const server = await this.#listen(config)
+    this.#ready = true
+    const url = urlOf(server)
+    for (const line of welcome({ config, url, sandboxUrl: this.#sandboxUrl, schemas: loaded.schemas })) this.#options.out(line)
+    return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reload(), close: () => this.#close(server, jobs) }
+  }
+
+  /** The providers as they are reached: at their own addresses, or at the sandbox. */
+  async #withSandbox ({ config, providers }: Loaded): Promise<ReadonlyMap<string, Provider>> {
+    if (!config.sandbox.enabled) return providers
+    if (config.sandbox.url === null && this.#sandbox === null) {
+      this.#sandbox = await startSandbox({ providers: providers.values(), port: config.sandbox.port }).catch(error => { throw listenError(error as NodeJS.ErrnoException, config.sandbox.port) })
+      this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
+    }
+    this.#sandboxUrl = config.sandbox.url ?? this.#sandbox?.url ?? null
+    const own = new Set(config.providers.filter(provider => provider.baseUrl !== null).map(provider => provider.id))
+    return new Map([...providers].map(([id, provider]) => [id, own.has(id) ? provider : { ...provider, baseUrl: `${this.#sandboxUrl}/${id}` }]))
+  }
+
+  #deliveries (config: Config, providers: ReadonlyMap<string, Provider>): Deliver {
+    return new Deliver({
+      store: this.#store,
+      runtime: this.#runtime,
+      shops: this.#shops,
+      config,
+      providers,
+      sandboxOrigin: this.#sandboxUrl === null ? null : new URL(this.#sandboxUrl).origin,
+      onAttempt: attempt => {
+        this.#metrics.attempt(attempt.provider, attempt.outcome, attempt.ms)
+        this.#log.info(attempt, 'attempt')
+      },
+      onRefused: refused => {
+        this.#metrics.refused(refused.provider, refused.reason)
+        this.#log.info(refused, 'not sent')
+      },
+      onError: error => { this.#log.error({ error }, 'a delivery could not be worked on') }
+    })
+  }
+
+  #jobs ({ retention: { payloadMs, identityMs } }: Config): Jobs {
+    return new Jobs({
+      store: this.#store,
+      runtime: this.#runtime,
+      handlers: {
+        retention: retention({ store: this.#store, runtime: this.#runtime, payloadMs, identityMs, digest }),
+        expire_held: expireHeld({ store: this.#store, runtime: this.#runtime }),
+        reconcile: async job => {
+          const dueAt = await reconcile(job.deliveryKey as number, job.attempts, {
+            store: this.#store, runtime: this.#runtime, shops: this.#shops, providers: this.#providers, ask: (connection, request, scope) => this.#deliver.ask(connection, request, scope)
+          })
+          return dueAt === null ? null : { dueAt }
+        }
+      },
+      onError: (error, job) => { this.#log.error({ error, job: job.kind }, 'a job failed; it is tried again') }
+    })
+  }
+
+  async #build ({ config, schemas }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
+    return await buildGeneration({
+      config, schemas, providers, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
+      deliver: this.#deliver, metrics: this.#metrics, log: this.#log, ready: () => this.#ready
+    })
+  }
+
+  async #listen (config: Config): Promise<Server> {
+    const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 60_000, noDelay: true },
+      (request, response) => { this.#generation.handler(request, response) })
+    const port = this.#options.port ?? config.server.port
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', error => { reject(listenError(error, port)) })
+      server.listen(port, config.server.host, resolve)
+    })
+    return server
+  }
+
+  /** What is in flight ends as it began; the next request meets the new generation. */
+  async #reload (): Promise<boolean> {
+    const { file, cwd, env, sandbox } = this.#options
+    const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
+    this.#metrics.reload(loaded !== null)
+    if (!loaded) {
+      this.#log.error({ faults: faults.map(({ code, place, message, fix }) => ({ code, place, message, fix })) }, 'the config has faults; the one before it stays')
+      return false
+    }
+    const providers = this.#providers = await this.#withSandbox(loaded)
+    this.#shops.use(loaded.config, providers)
+    await this.#shops.declare()
+    await this.#shops.refreshAll()
+    this.#deliver.use(loaded.config, providers)
+    const before = this.#generation
+    this.#generation = await this.#build(loaded, providers)
+    await before.close()
+    this.#log.info({ file: loaded.config.file }, 'the config was read again; server, store and sandbox stay as they were started')
+    return true
+  }
+
+  /** Takes nothing new, ends what is in flight, closes. */
+  async #close (server: Server, jobs: Jobs): Promise<void> {
+    this.#ready = false
+    const closed = new Promise<void>(resolve => { server.close(() => { resolve() }) })
+    server.closeIdleConnections()
+    await jobs.stop()
+    await this.#deliver.stop(STOP_SENDS_MS)
+    server.closeAllConnections()
+    await closed
+    await this.#generation.close()
+    await this.#store.close()
+    await this.#sandbox?.close()
+    this.#log.flush()
+  }
+}
+
+function urlOf (server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo
+  const host = address === '0.0.0.0' || address === '::' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
+  return `http://${host}:${port}`
+}
+
+function listenError (error: NodeJS.ErrnoException, port: number): Error {
+  if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return error
+  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}. ${CODES.GW_LISTEN.fix}`, { cause: error })
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// The command line. Outside config/ this is the one file that touches the process.
+
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Io } from './commands/command.ts'
+import { run } from './commands/run.ts'
+
+const io: Io = {
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  async stdin () {
+    const chunks: Buffer[] = []
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks).toString('utf8')
+  },
+  now: Date.now,
+  uuid: randomUUID,
+  sleep: async ms => { await sleep(ms) },
+  on: (signal, act) => { process.on(signal, act) },
+  exit: code => { process.exit(code) }
+}
+
+// Whoever reads may stop reading (`… | head`): that is no failure of ours.
+process.stdout.on('error', () => { process.exit(0) })
+
+const code = await run(io, () => (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version)
+
+// What was written to a pipe is written before the end; nothing that still listens keeps a finished command alive.
+process.stdout.write('', () => { process.exit(code) })

@@ -1,0 +1,36 @@
+// One use of the command line: finds the command, runs it, prints what it found, tells the exit code.
+
+import { callOf, commandOf } from './args.ts'
+import type { Io, Result } from './command.ts'
+import { overview } from './help.ts'
+import { report } from './report.ts'
+import { COMMANDS } from './table.ts'
+
+/** Exit codes: 0 fine, 1 a problem was found or the action failed, 2 wrong usage. Never throws. */
+export async function run (io: Io, version: () => string): Promise<0 | 1 | 2> {
+  try {
+    return await attempt(io, version)
+  } catch (error) {
+    return report(error, io)
+  }
+}
+
+async function attempt (io: Io, version: () => string): Promise<0 | 1 | 2> {
+  const { argv } = io
+  if (argv[0] === '--version') return print(io, argv.includes('--json'), { exit: 0, value: { version: version() }, text: version() })
+  const { command, rest } = commandOf(argv)
+  if (command === null && argv.some(arg => arg === '--help' || arg === '-h')) return print(io, false, { exit: 0, value: null, text: overview(COMMANDS) })
+  if (command === null) {
+    io.stderr.write(`${overview(COMMANDS)}\n`)
+    return 2
+  }
+  const call = callOf(command, rest, io)
+  const act = await command.load()
+  return print(io, call.json, await act(call))
+}
+
+function print (io: Io, json: boolean, { exit, value, text }: Result): 0 | 1 {
+  const shown = json ? JSON.stringify(value, null, 2) : text
+  if (shown !== undefined && shown !== '') io.stdout.write(`${shown}\n`)
+  return exit
+}

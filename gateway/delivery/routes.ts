@@ -1,0 +1,135 @@
+// GET /v1/deliveries…, POST /v1/deliveries/{id}/retry: where is it, why, and try it again.
+
+import { timingSafeEqual } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Config, Row, Runtime, Store } from '../contract.ts'
+import { STATE } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+import { detailsOf, viewOf } from './view.ts'
+
+/** Rows looked at for one page: bounds how long a filter that fits nothing may search. */
+const SLICE = 20_000
+const SLICES = 10
+
+export interface DeliveryRoutesOptions {
+  store: Store
+  runtime: Runtime
+  config: Config
+  caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
+  titleOf (provider: string): string
+  person (phone: string): Uint8Array
+  fingerprint (text: string): Buffer
+  wake (accountKey: number): void
+}
+
+const STATES = [...Object.keys(STATE), 'held']
+
+const LIST = {
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      shop: { type: 'string', maxLength: 100 },
+      state: { enum: STATES },
+      type: { type: 'string', maxLength: 200 },
+      provider: { type: 'string', maxLength: 100 },
+      event_id: { type: 'string', maxLength: 100 },
+      source_id: { type: 'string', maxLength: 200 },
+      phone: { type: 'string', pattern: '^\\+[1-9][0-9]{6,14}$' },
+      limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 },
+      cursor: { type: 'string', maxLength: 100 }
+    }
+  }
+} as const
+
+interface ListQuery { shop?: string, state?: string, type?: string, provider?: string, event_id?: string, source_id?: string, phone?: string, limit: number, cursor?: string }
+
+const BY_ID = { params: { type: 'object', properties: { id: { type: 'string', maxLength: 60 } } } } as const
+
+export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOptions): void {
+  const { store, runtime, caller, titleOf } = options
+
+  app.get<{ Querystring: ListQuery }>('/v1/deliveries', { config: { scope: 'deliveries:read' }, schema: LIST }, async request => {
+    const { rows, next } = await search(request, options)
+    return { items: rows.map(row => viewOf(row, titleOf)), next_cursor: next }
+  })
+
+  app.get<{ Params: { id: string } }>('/v1/deliveries/:id', { config: { scope: 'deliveries:read' }, schema: BY_ID }, async request => {
+    const row = await find(store, request.params.id, caller(request))
+    return detailsOf(row, await store.read('calls_of_delivery', { delivery_key: row.delivery_key as number }), titleOf)
+  })
+
+  // Only what certainly was not accepted: with anything else the person would be texted twice.
+  app.post<{ Params: { id: string } }>('/v1/deliveries/:id/retry', { config: { scope: 'deliveries:write' }, schema: BY_ID }, async (request, reply) => {
+    const row = await find(store, request.params.id, caller(request))
+    const type = options.config.eventTypes[row.type as string]
+    if (row.data === null || !type) throw new GatewayError('GW_CONFLICT', 'The event\'s data is gone: its retention has ended.')
+    const now = runtime.now()
+    const expiresAt = Math.max(row.expires_at as number, now + type.expiresAfterMs)
+    const [retried] = await store.commit([
+      { name: 'retry_delivery', params: { delivery_key: row.delivery_key as number, now, expires_at: expiresAt } },
+      { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } },
+      { name: 'audit', params: { at: now, actor: caller(request).id, action: 'delivery.retry', shop: row.shop as string, subject: row.id as string } }
+    ])
+    if (retried?.changes !== 1) throw new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, rejected or expired can be tried again; this one may have been sent.')
+    const [queue] = await store.read('account_of_queue', { queue_key: row.queue_key as number })
+    if (typeof queue?.account_key === 'number') options.wake(queue.account_key)
+    const fresh = await find(store, request.params.id, caller(request))
+    return reply.code(202).send(viewOf(fresh, titleOf))
+  })
+}
+
+async function find (store: Store, id: string, caller: { mayUse (shop: string): boolean }): Promise<Row> {
+  const [row] = await store.read('delivery_by_id', { id })
+  if (!row || !caller.mayUse(row.shop as string)) throw new GatewayError('GW_NOT_FOUND', 'No delivery has this id.')
+  return row
+}
+
+async function search (request: FastifyRequest<{ Querystring: ListQuery }>, options: DeliveryRoutesOptions): Promise<{ rows: Row[], next: string | null }> {
+  const { query } = request
+  const { shops } = options.caller(request)
+  const bound = `${options.caller(request).id}|${query.shop ?? ''}`
+  let before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : open(query.cursor, bound, options.fingerprint)
+  const filters = {
+    shop: query.shop ?? null,
+    shops: shops === '*' ? null : JSON.stringify(shops),
+    state: stateFilter(query.state),
+    held: query.state === 'held' ? 1 : query.state === 'waiting' ? 0 : null,
+    type: query.type ?? null,
+    provider: query.provider ?? null,
+    event_id: query.event_id ?? null,
+    source_id: query.source_id ?? null,
+    person: query.phone === undefined ? null : options.person(query.phone)
+  }
+  const rows: Row[] = []
+  for (let slice = 0; slice < SLICES && rows.length < query.limit; slice++) {
+    const [newest] = await options.store.read('newest_delivery_before', { before })
+    if (newest?.delivery_key == null) return { rows, next: null }
+    const floor = (newest.delivery_key as number) - SLICE
+    const found = await options.store.read('list_deliveries', { ...filters, before, floor, limit: query.limit - rows.length })
+    rows.push(...found)
+    before = rows.length === query.limit ? rows.at(-1)?.delivery_key as number : floor
+  }
+  return { rows, next: seal(before, bound, options.fingerprint) }
+}
+
+function stateFilter (state: string | undefined): number | null {
+  if (state === undefined) return null
+  return state === 'held' ? STATE.waiting : STATE[state as keyof typeof STATE]
+}
+
+/** Cursors are signed and bound to who asked for which shop, so nobody pages through what is not theirs. */
+function seal (before: number, bound: string, fingerprint: (text: string) => Buffer): string {
+  return `${before.toString(36)}.${fingerprint(`${before}|${bound}`).toString('base64url')}`
+}
+
+function open (cursor: string, bound: string, fingerprint: (text: string) => Buffer): number {
+  const [at = '', mac = ''] = cursor.split('.')
+  const before = Number.parseInt(at, 36)
+  const expected = fingerprint(`${before}|${bound}`)
+  const given = Buffer.from(mac, 'base64url')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    throw new GatewayError('GW_REQUEST_INVALID', 'The cursor is not one of this list.', { details: [{ path: '/cursor', rule: 'signature', message: 'start again without a cursor' }] })
+  }
+  return before
+}

@@ -1,0 +1,87 @@
+// What an outcome makes of its delivery: the state it goes to, when it is due again, and who waits with it.
+
+import type { Outcome, Uncertain } from '../contract.ts'
+import { STATE } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
+import { MIN_AFTER_UNKNOWN_MS, rateLimitBackoffMs, retryAfterMs } from './next.ts'
+
+/** How long refused credentials rest before one delivery probes them. */
+export const HOLD_MS = 5 * 60_000
+
+export interface SettleFacts {
+  now: number
+  random: number
+  /** Attempts paid before this one. */
+  attempts: number
+  expiresAt: number
+  uncertain: Uncertain
+  scheduleMs: readonly number[]
+  /** 429s without a time in a row on this lane. */
+  limitedTimes: number
+}
+
+export interface Settled {
+  state: number
+  reason: Reason | null
+  detail: string | null
+  /** When a claim may take it again; null where it rests. */
+  dueAt: number | null
+  /** Final, or resting until a person acts. */
+  finishedAt: number | null
+  paid: 0 | 1
+  pauseLaneMs: number | null
+  pauseAccountMs: number | null
+  holdAccount: { reason: Reason, forMs: number } | null
+  reconcile: boolean
+}
+
+const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false } as const
+
+export function settle (outcome: Outcome, facts: SettleFacts): Settled {
+  switch (outcome.is) {
+    case 'delivered': return { ...PLAIN, state: STATE.delivered, reason: outcome.warning ?? null, finishedAt: facts.now }
+    case 'rejected': return { ...PLAIN, state: STATE.rejected, reason: outcome.reason, detail: outcome.detail ?? null, finishedAt: facts.now }
+    case 'unknown': return unknown(outcome, facts)
+    case 'hold': return {
+      ...PLAIN,
+      state: STATE.waiting,
+      reason: outcome.reason,
+      detail: outcome.detail ?? null,
+      dueAt: facts.now,
+      paid: 0,
+      holdAccount: { reason: outcome.reason, forMs: HOLD_MS }
+    }
+    case 'retry': return retry(outcome, facts)
+  }
+}
+
+function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled {
+  const paid = outcome.free === true ? 0 : 1
+  const afterMs = outcome.afterMs ?? (outcome.pause === 'lane'
+    ? rateLimitBackoffMs(facts.limitedTimes, facts.random)
+    : retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
+  const dueAt = facts.now + afterMs
+  const pause = {
+    pauseLaneMs: outcome.pause === 'lane' ? afterMs : null,
+    pauseAccountMs: outcome.pause === 'account' ? afterMs : null
+  }
+  if (dueAt > facts.expiresAt) {
+    const reason = outcome.reason === 'rate_limited' ? 'expired_rate_limited' : 'expired'
+    return { ...PLAIN, ...pause, state: STATE.expired, reason, detail: outcome.detail ?? null, finishedAt: facts.now, paid }
+  }
+  return { ...PLAIN, ...pause, state: STATE.waiting, reason: outcome.reason, detail: outcome.detail ?? null, dueAt, paid }
+}
+
+/** Resent only where the provider tells repeats apart, or where its policy allows it once. */
+function unknown (outcome: Outcome & { is: 'unknown' }, facts: SettleFacts): Settled {
+  const base = { ...PLAIN, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null }
+  if (facts.uncertain === 'reconcile') return { ...base, reconcile: true }
+  if (!repeats(facts.uncertain, facts.attempts)) return { ...base, finishedAt: facts.now }
+  const dueAt = facts.now + Math.max(MIN_AFTER_UNKNOWN_MS, retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
+  return dueAt > facts.expiresAt ? { ...base, finishedAt: facts.now } : { ...base, dueAt }
+}
+
+/** Whether a request that may have arrived is sent once more. */
+export function repeats (uncertain: Uncertain, attempts: number): boolean {
+  return uncertain === 'repeat' || (uncertain === 'repeat_once' && attempts === 0)
+}

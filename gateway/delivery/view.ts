@@ -1,0 +1,97 @@
+// A delivery as people and other programs see it: where it is, why, and what was said.
+
+import type { Row, State } from '../contract.ts'
+import { sentence, stateOfRow, type Reason } from '../reasons.ts'
+
+export interface DeliveryView {
+  id: string
+  shop: string
+  channel: string
+  setup_group: string
+  provider: string | null
+  state: State | 'held'
+  reason: Reason | null
+  /** For the merchant. */
+  sentence: string
+  detail: string | null
+  event: { id: string, source: string, type: string, source_id: string }
+  attempts: number
+  due_at: string | null
+  expires_at: string
+  created_at: string
+  finished_at: string | null
+}
+
+export function viewOf (row: Row, titleOf: (provider: string) => string): DeliveryView {
+  const { state, reason } = stateOfRow(row)
+  const provider = (state === 'waiting' || state === 'held' ? row.provider : row.account_provider ?? row.provider) as string | null
+  return {
+    id: row.id as string,
+    shop: row.shop as string,
+    channel: row.channel as string,
+    setup_group: row.setup_group as string,
+    provider,
+    state,
+    reason,
+    sentence: sentenceOf(state, reason, provider === null ? '' : titleOf(provider)),
+    detail: row.detail as string | null,
+    event: { id: row.event_id as string, source: row.source as string, type: row.type as string, source_id: row.source_id as string },
+    attempts: row.attempts as number,
+    due_at: time(row.due_at),
+    expires_at: time(row.expires_at) as string,
+    created_at: time(row.created_at) as string,
+    finished_at: time(row.finished_at)
+  }
+}
+
+/** Everything of one delivery: its event and each call with what was sent and what came back. */
+export function detailsOf (row: Row, earlier: readonly Row[], titleOf: (provider: string) => string): object {
+  const view = viewOf(row, titleOf)
+  const calls = row.call_no as number > 0 ? [...earlier, row] : []
+  return {
+    ...view,
+    event: { ...view.event, time: time(row.time_at), received_at: time(row.received_at), data: row.data === null ? null : JSON.parse(row.data as string) as unknown },
+    calls: calls.map(callOf)
+  }
+}
+
+function callOf (row: Row): object {
+  return {
+    number: row.call_no,
+    lane: row.lane,
+    reserved_at: time(row.reserved_at),
+    settled_at: time(row.settled_at),
+    request: row.request_head === null ? null : requestOf(row),
+    status: row.status,
+    answer: row.answer,
+    outcome: row.outcome
+  }
+}
+
+function requestOf (row: Row): object {
+  const [line = '', name = '', , headers = '{}'] = String(row.request_head).split('\n')
+  const space = line.indexOf(' ')
+  return { name, method: line.slice(0, space), path: line.slice(space + 1), headers: JSON.parse(headers) as unknown, body: parsed(row.request_body as string | null) }
+}
+
+/** JSON bodies are shown as data, others as the text they are. */
+function parsed (body: string | null): unknown {
+  if (body === null) return null
+  try { return JSON.parse(body) } catch { return body }
+}
+
+function sentenceOf (state: State | 'held', reason: Reason | null, title: string): string {
+  if (reason !== null) return sentence(reason, title)
+  const plain: Record<State | 'held', string> = {
+    waiting: 'Waiting for its turn.',
+    sending: `Being handed over to ${title}.`,
+    delivered: `Accepted by ${title}.`,
+    held: 'Held.',
+    unknown: `${title} may have the message.`,
+    rejected: 'Not sent.',
+    expired: 'Not sent: waiting took too long.'
+  }
+  return plain[state]
+}
+
+function time (ms: unknown): string | null { return typeof ms === 'number' ? new Date(ms).toISOString() : null }

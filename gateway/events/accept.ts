@@ -1,0 +1,180 @@
+// The door: every event comes in here, whatever brought it. An event is answered `accepted` only when it is on disk.
+
+import { createHash } from 'node:crypto'
+import type { Config, Detail, EventTypeConfig, GatewayEvent, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
+import { PRIORITY, STATE } from '../contract.ts'
+import type { Code } from '../errors.ts'
+import { stateOfRow, type Reason } from '../reasons.ts'
+import { canonicalJson } from './canonical.ts'
+import { readEnvelope } from './envelope.ts'
+import { inspect } from './inspect.ts'
+import type { EventSchema } from './schemas.ts'
+
+const EVENT_CAP_CHARS = 64 * 1024
+
+/** What became of one event. `error` only where it was refused. */
+export interface Receipt {
+  id: string | null
+  status: 'accepted' | 'duplicate' | 'refused'
+  deliveries: Array<{ id: string, provider: string | null, state: State | 'held', reason?: Reason }>
+  error?: { code: Code, message: string, details: Detail[] }
+}
+
+/** Where a shop's events of a type go. */
+export interface Route { shopKey: number, queueKey: number, provider: string | null, accountKey: number | null, held: Reason | null }
+
+export interface DoorOptions {
+  store: Store
+  runtime: Runtime
+  config: Config
+  schemas: ReadonlyMap<string, EventSchema>
+  /** Null for a shop that does not exist. Answers at once where it can: a promise per event costs more than the look-up. */
+  route (shop: string, type: EventTypeConfig): Route | null | Promise<Route | null>
+  /** Stands for a person: a keyed hash of the phone number. */
+  person (phone: string): Uint8Array
+  /** Something is due on this account. */
+  wake (accountKey: number): void
+  /** Told of every event: its type, `unknown` where it is none of ours, and what became of it. */
+  onReceipt (type: string, status: Receipt['status']): void
+}
+
+export interface Caller { mode: 'cloudevents' | 'plain', defaultSource: string, mayUse (shop: string): boolean }
+
+/** An event on its way in: where it goes and what is written for it. */
+interface Admitted { at: number, event: GatewayEvent, route: Route, eventId: string, deliveryId: string, text: string, steps: Step[] }
+
+export class Door {
+  #o: DoorOptions
+  #shopPattern: RegExp
+  #persons = new Map<string, string[]>()
+
+  constructor (options: DoorOptions) {
+    this.#o = options
+    this.#shopPattern = new RegExp(options.config.shopIdPattern)
+    for (const { type, person } of Object.values(options.config.eventTypes)) if (person !== null) this.#persons.set(type, person.split('/').slice(1))
+  }
+
+  /** Receipts in the order of the events. Throws GW_STORE_FAILED when the store took none of them. */
+  async accept (items: readonly unknown[], caller: Caller): Promise<Receipt[]> {
+    const receipts: Receipt[] = []
+    const admitted: Admitted[] = []
+    for (let at = 0; at < items.length; at++) {
+      const admission = this.#admit(items[at], at, caller)
+      const settled = admission instanceof Promise ? await admission : admission
+      if ('status' in settled) receipts[at] = settled
+      else admitted.push(settled)
+    }
+    if (admitted.length > 0) await this.#write(admitted, receipts)
+    for (const [at, receipt] of receipts.entries()) this.#o.onReceipt(this.#typeOf(items[at]), receipt.status)
+    return receipts
+  }
+
+  #typeOf (item: unknown): string {
+    const type = (item as { type?: unknown } | null)?.type
+    return typeof type === 'string' && this.#o.schemas.has(type) ? type : 'unknown'
+  }
+
+  #admit (item: unknown, at: number, caller: Caller): Admitted | Receipt | Promise<Admitted | Receipt> {
+    const { config, runtime, schemas } = this.#o
+    const structure = inspect(item)
+    if (structure) return refused(idOf(item), 'GW_EVENT_INVALID', 'The event holds what no event may hold.', [structure])
+    const read = readEnvelope(item, { mode: caller.mode, defaultSource: caller.defaultSource, nowAt: runtime.now(), shopPattern: this.#shopPattern })
+    if ('details' in read) return refused(idOf(item), 'GW_EVENT_INVALID', 'The envelope of the event is not valid.', read.details)
+    const { event } = read
+    const type = config.eventTypes[event.type]
+    const schema = schemas.get(event.type)
+    if (!type || !schema) return refused(event.id, 'GW_EVENT_TYPE_UNKNOWN', `No event type is called "${event.type}".`, [{ path: '/type', rule: 'enum', message: `one of ${[...schemas.keys()].join(', ')}`, got: event.type }])
+    if (!schema.valid(event.data)) return refused(event.id, 'GW_EVENT_INVALID', `The data does not fit the schema of ${event.type}.`, schema.faults(event.data).map(fault => ({ ...fault, path: `/data${fault.path}` })))
+    if (!caller.mayUse(event.shop)) return refused(event.id, 'GW_FORBIDDEN', `This API key is not for the shop "${event.shop}".`, [{ path: '/shop', rule: 'scope', message: 'not among the shops of the API key', got: event.shop }])
+    const text = JSON.stringify(event.data)
+    if (text.length > EVENT_CAP_CHARS) return refused(event.id, 'GW_TOO_LARGE', 'The event is larger than 64 KiB.', [{ path: '/data', rule: 'size', message: 'at most 64 KiB', got: text.length }])
+    const route = this.#o.route(event.shop, type)
+    return route instanceof Promise ? route.then(loaded => this.#place(event, at, type, text, loaded)) : this.#place(event, at, type, text, route)
+  }
+
+  #place (event: GatewayEvent, at: number, type: EventTypeConfig, text: string, route: Route | null): Admitted | Receipt {
+    if (!route) return refused(event.id, 'GW_SHOP_UNKNOWN', `No shop is called "${event.shop}".`, [{ path: '/shop', rule: 'exists', message: 'no such shop', got: event.shop }])
+    const { store, runtime } = this.#o
+    const now = runtime.now()
+    const eventKey = store.nextKey('events')
+    const eventId = runtime.id('evt_')
+    const deliveryId = runtime.id('dlv_')
+    return {
+      at,
+      event,
+      route,
+      eventId,
+      deliveryId,
+      text,
+      steps: [
+        { name: 'insert_event', params: { event_key: eventKey, id: eventId, shop_key: route.shopKey, source: event.source, source_id: event.id, type: event.type, time_at: event.timeAt, received_at: now, person: this.#person(event), data: text } },
+        { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: deliveryId, event_key: eventKey, queue_key: route.queueKey, state: STATE.waiting, reason: null, priority: PRIORITY[type.kind], due_at: now, expires_at: event.timeAt + type.expiresAfterMs, created_at: now, finished_at: null } }
+      ]
+    }
+  }
+
+  async #write (admitted: Admitted[], receipts: Receipt[]): Promise<void> {
+    const unit = admitted.flatMap(({ steps }) => steps)
+    const woken = new Map<number, number>()
+    for (const { route, event } of admitted) {
+      const priority = PRIORITY[(this.#o.config.eventTypes[event.type] as EventTypeConfig).kind]
+      woken.set(route.queueKey, Math.min(priority, woken.get(route.queueKey) ?? priority))
+    }
+    for (const [queueKey, priority] of woken) unit.push({ name: 'wake_queue', params: { queue_key: queueKey, priority } })
+    const results = await this.#o.store.commit(unit)
+    const accounts = new Set<number>()
+    for (const [i, one] of admitted.entries()) {
+      if ((results[i * 2] as StepResult).changes === 0) {
+        receipts[one.at] = await this.#repeated(one)
+        continue
+      }
+      receipts[one.at] = {
+        id: one.event.id,
+        status: 'accepted',
+        deliveries: [{ id: one.deliveryId, provider: one.route.provider, state: one.route.held ? 'held' : 'waiting', ...(one.route.held && { reason: one.route.held }) }]
+      }
+      if (one.route.accountKey !== null && !one.route.held) accounts.add(one.route.accountKey)
+    }
+    for (const account of accounts) this.#o.wake(account)
+  }
+
+  /** The identity was seen before: the same event is a duplicate, another one under its id is a conflict. */
+  async #repeated ({ event, route, text }: Admitted): Promise<Receipt> {
+    const [first] = await this.#o.store.read('event_by_identity', { shop_key: route.shopKey, source: event.source, source_id: event.id })
+    if (!first || first.type !== event.type || !sameData(first, text, event.data)) {
+      return refused(event.id, 'GW_EVENT_CONFLICT', `The id "${event.id}" of source "${event.source}" was used for another event.`, [{ path: '/id', rule: 'unique', message: 'same shop, source and id, other type or data' }])
+    }
+    const rows = await this.#o.store.read('deliveries_of_event', { event_key: first.event_key as number })
+    return { id: event.id, status: 'duplicate', deliveries: rows.map(receiptOf) }
+  }
+
+  #person (event: GatewayEvent): Uint8Array | null {
+    const path = this.#persons.get(event.type)
+    if (!path) return null
+    let value: unknown = event.data
+    for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key]
+    return typeof value === 'string' ? this.#o.person(value) : null
+  }
+}
+
+/** SHA-256 of the canonical JSON: kept instead of the data when its retention ends. */
+export function digest (data: unknown): Buffer { return createHash('sha256').update(canonicalJson(data)).digest() }
+
+function sameData (first: Row, text: string, data: unknown): boolean {
+  if (first.data === null) return Buffer.from(first.digest as Uint8Array).equals(digest(data))
+  return first.data === text || canonicalJson(JSON.parse(first.data as string)) === canonicalJson(data)
+}
+
+function receiptOf (row: Row): Receipt['deliveries'][number] {
+  const { state, reason } = stateOfRow(row)
+  return { id: String(row.id), provider: (row.account_provider ?? row.provider) as string | null, state, ...(reason && { reason }) }
+}
+
+function refused (id: string | null, code: Code, message: string, details: Detail[]): Receipt {
+  return { id, status: 'refused', deliveries: [], error: { code, message, details } }
+}
+
+function idOf (item: unknown): string | null {
+  const id = (item as { id?: unknown } | null)?.id
+  return typeof id === 'string' ? id.slice(0, 200) : null
+}

@@ -1,0 +1,62 @@
+// Keeps the tables small: payloads of finished deliveries go after their term, identities when nothing needs them.
+
+import type { Row, Runtime, Store } from '../contract.ts'
+import type { JobHandler } from './runner.ts'
+
+const SLICE = 200
+const AGAIN_SOON_MS = 1000
+const AGAIN_MS = 3_600_000
+const SWEEP_QUEUES = 200
+const SWEEP_MS = 10_000
+
+export interface RetentionOptions {
+  store: Store
+  runtime: Runtime
+  payloadMs: number
+  identityMs: number
+  /** What is kept of the data, for telling a repeat from another event under the same id. */
+  digest (data: unknown): Uint8Array
+}
+
+/** Drops payloads of a slice of events, then forgets a slice of identities. */
+export function retention (options: RetentionOptions): JobHandler {
+  const { store, runtime, payloadMs, identityMs, digest } = options
+  return async job => {
+    const now = runtime.now()
+    const rows = await store.read('payloads_due', { before: now - payloadMs, after: Number(job.cursor ?? 0), limit: SLICE })
+    if (rows.length > 0) await store.commit(rows.flatMap(row => drop(row, digest)))
+    const [forgotten] = await store.commit([{ name: 'forget_events', params: { before: now - identityMs, limit: SLICE } }])
+    const keys = (forgotten?.rows ?? []).map(row => row.event_key)
+    if (keys.length > 0) await store.commit([{ name: 'forget_deliveries', params: { keys: JSON.stringify(keys) } }])
+    const more = rows.length === SLICE || keys.length === SLICE
+    return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: more && rows.length > 0 ? String(rows.at(-1)?.event_key) : null }
+  }
+}
+
+function drop (row: Row, digest: (data: unknown) => Uint8Array) {
+  const event = { event_key: row.event_key as number }
+  return [
+    { name: 'drop_payload', params: { ...event, digest: digest(JSON.parse(row.data as string)) } },
+    { name: 'drop_requests', params: event },
+    { name: 'drop_earlier_calls', params: event }
+  ]
+}
+
+/** What is held is claimed by nobody, so its expiry is looked for, in slices. */
+export function expireHeld (options: { store: Store, runtime: Runtime }): JobHandler {
+  const { store, runtime } = options
+  return async job => {
+    const now = runtime.now()
+    const queues = await store.read('held_queues', { after: Number(job.cursor ?? 0), limit: SWEEP_QUEUES })
+    for (const queue of queues) await expireQueue(store, queue.queue_key as number, now)
+    const last = queues.length === SWEEP_QUEUES ? queues.at(-1)?.queue_key : null
+    return { dueAt: now + SWEEP_MS, cursor: last == null ? null : String(last) }
+  }
+}
+
+async function expireQueue (store: Store, queueKey: number, now: number): Promise<void> {
+  for (;;) {
+    const [expired] = await store.commit([{ name: 'expire_waiting', params: { queue_key: queueKey, now, reason: null, limit: SLICE } }])
+    if ((expired?.changes ?? 0) < SLICE) return
+  }
+}

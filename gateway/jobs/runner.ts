@@ -1,0 +1,87 @@
+// One runner for everything that happens later or long. At least once; handlers are idempotent by their key.
+
+import type { Row, Runtime, Store } from '../contract.ts'
+
+const POLL_MS = 1000
+const AT_ONCE = 20
+const FAILED_AFTER_MS = 30_000
+
+export interface Job {
+  key: number
+  kind: string
+  uniqueKey: string
+  accountKey: number | null
+  deliveryKey: number | null
+  /** 1 for the first time. */
+  attempts: number
+  cursor: string | null
+}
+
+/** When it runs again and from where; null ends it. */
+export type JobResult = { dueAt: number, cursor?: string | null } | null
+export type JobHandler = (job: Job) => Promise<JobResult>
+
+export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, onError (error: unknown, job: Job): void }
+
+export class Jobs {
+  #o: JobsOptions
+  #timer: NodeJS.Timeout | null = null
+  #running = new Set<Promise<void>>()
+  #stopped = false
+
+  constructor (options: JobsOptions) { this.#o = options }
+
+  /** Makes sure that each recurring job exists, then runs what is due. */
+  async start (recurring: string[]): Promise<void> {
+    const { store, runtime } = this.#o
+    await store.commit(recurring.map(kind => ({ name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: kind, account_key: null, delivery_key: null, due_at: runtime.now(), now: runtime.now() } })))
+    this.#tick()
+  }
+
+  async stop (): Promise<void> {
+    this.#stopped = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await Promise.all(this.#running)
+  }
+
+  #tick (): void {
+    this.#timer = setTimeout(() => { void this.#look().finally(() => { if (!this.#stopped) this.#tick() }) }, POLL_MS)
+  }
+
+  async #look (): Promise<void> {
+    const { store, runtime } = this.#o
+    const free = AT_ONCE - this.#running.size
+    if (free < 1 || (await store.read('jobs_are_due', { now: runtime.now() })).length === 0) return
+    const [claimed] = await store.commit([{ name: 'claim_jobs', params: { now: runtime.now(), owner: store.owner, epoch: store.epoch, limit: free } }])
+    for (const row of claimed?.rows ?? []) {
+      const run = this.#run(jobOf(row)).finally(() => { this.#running.delete(run) })
+      this.#running.add(run)
+    }
+  }
+
+  async #run (job: Job): Promise<void> {
+    const { store, runtime, handlers, onError } = this.#o
+    const mine = { job_key: job.key, owner: store.owner, epoch: store.epoch }
+    try {
+      const result = await handlers[job.kind]?.(job) ?? null
+      await store.commit([result === null
+        ? { name: 'end_job', params: mine }
+        : { name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } }])
+    } catch (error) {
+      onError(error, job)
+      await store.commit([{ name: 'settle_job', params: { ...mine, due_at: runtime.now() + FAILED_AFTER_MS * Math.min(job.attempts, 20), cursor: job.cursor, progress: null, failed: 1 } }]).catch(() => {})
+    }
+  }
+}
+
+function jobOf (row: Row): Job {
+  return {
+    key: row.job_key as number,
+    kind: row.kind as string,
+    uniqueKey: row.unique_key as string,
+    accountKey: row.account_key as number | null,
+    deliveryKey: row.delivery_key as number | null,
+    attempts: row.attempts as number,
+    cursor: row.cursor as string | null
+  }
+}

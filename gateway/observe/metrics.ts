@@ -1,0 +1,34 @@
+// Prometheus metrics. Labels are bounded by the config: provider, event type, outcome; never a shop or a person.
+
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+
+export interface Metrics {
+  event (type: string, status: string): void
+  attempt (provider: string, outcome: string, ms: number): void
+  refused (provider: string, reason: string): void
+  reload (ok: boolean): void
+  text (): Promise<string>
+  contentType: string
+}
+
+export function createMetrics (gauges: { working (): number, storeHealthy (): boolean }): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const events = new Counter({ name: 'gateway_events_total', help: 'Events at the door, by type and what became of them.', labelNames: ['type', 'status'], registers })
+  const attempts = new Counter({ name: 'gateway_attempts_total', help: 'Requests to providers, by outcome.', labelNames: ['provider', 'outcome'], registers })
+  const seconds = new Histogram({ name: 'gateway_attempt_seconds', help: 'Time of a request to a provider.', labelNames: ['provider'], buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15], registers })
+  const refusals = new Counter({ name: 'gateway_unsent_total', help: 'Deliveries that ended without a request, by reason.', labelNames: ['provider', 'reason'], registers })
+  const reloads = new Gauge({ name: 'gateway_config_reload_success', help: '1 when the last reload of the config was taken, else 0.', registers })
+  reloads.set(1)
+  registers[0]?.registerMetric(new Gauge({ name: 'gateway_deliveries_working', help: 'Deliveries claimed or in flight.', registers: [], collect () { this.set(gauges.working()) } }))
+  registers[0]?.registerMetric(new Gauge({ name: 'gateway_store_healthy', help: '0 after a write to disk failed.', registers: [], collect () { this.set(gauges.storeHealthy() ? 1 : 0) } }))
+  return {
+    event: (type, status) => { events.inc({ type, status }) },
+    attempt: (provider, outcome, ms) => { attempts.inc({ provider, outcome }); seconds.observe({ provider }, ms / 1000) },
+    refused: (provider, reason) => { refusals.inc({ provider, reason }) },
+    reload: ok => { reloads.set(ok ? 1 : 0) },
+    text: () => registry.metrics(),
+    contentType: registry.contentType
+  }
+}

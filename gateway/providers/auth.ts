@@ -1,0 +1,33 @@
+// Credentials into headers, and the account a provider counts by.
+
+import { MappingError } from '../errors.ts'
+import { authReadable, connectionReadable } from './compile.ts'
+import type { Compiling } from './compile.ts'
+import { compileLeaves, renderHeaders } from './requests.ts'
+import { secretFields } from './manifest-checks.ts'
+import { step } from './pointer.ts'
+import type { Manifest } from './manifest.ts'
+
+type Authorize = (way: string, secrets: Record<string, string>) => Record<string, string>
+
+/** Compiles the ways of authorization; what it returns throws MappingError, whose message never holds a secret. */
+export function compileAuth (manifest: Manifest, compiling: Compiling): Authorize {
+  const ways = new Map(Object.entries(manifest.auth).map(([way, { headers }]) => {
+    const readable = authReadable(manifest, secretFields(headers))
+    return [way, compileLeaves(headers, `/auth${step(way)}/headers`, readable, compiling)]
+  }))
+  return (way, secrets) => {
+    const headers = ways.get(way)
+    if (headers === undefined) throw new MappingError(`there is no way "${way}" to authorize`)
+    return renderHeaders(headers, { secret: secrets, connection: { account_id: '', settings: {} } })
+  }
+}
+
+/** Compiles the `account` template; a connection it cannot be made for counts by its own account id. */
+export function compileAccount (manifest: Manifest, compiling: Compiling): (connection: { account_id: string, settings: Record<string, unknown> }) => string {
+  const tree = compiling.mapper.compile(manifest.account, compiling.file, '/account', connectionReadable(manifest), compiling.faults)
+  return connection => {
+    const account = tree.render({ connection })
+    return account === null || account === undefined || account === '' ? connection.account_id : String(account)
+  }
+}

@@ -1,0 +1,160 @@
+// From the folders a config names to providers ready for use, with every fault of all of them.
+
+import type { EventTypeConfig, Fault, Files, JsonSchema, Mapper, MappingScope, Prepared, Provider, ProviderCode, ProviderConfig, Readable, SourceFile } from '../contract.ts'
+import { MappingError } from '../errors.ts'
+import { compileAccount, compileAuth } from './auth.ts'
+import { providerCode } from './code.ts'
+import { closed, compileTree, eventReadable, requestReadable, settingsDefaults, settingsSchema } from './compile.ts'
+import type { Compiling } from './compile.ts'
+import { groupsOf, limitGroups } from './limits.ts'
+import { checkManifest, secretFields } from './manifest-checks.ts'
+import { readManifest } from './manifest.ts'
+import type { EventSource, Manifest } from './manifest.ts'
+import { compileOutcomes } from './outcomes.ts'
+import { step, valueAt } from './pointer.ts'
+import { compileRequest } from './requests.ts'
+import type { CompiledRequest } from './requests.ts'
+import { standInFacts } from './stand-in-facts.ts'
+import { durationMs } from './units.ts'
+
+export interface LoadOptions {
+  configs: readonly ProviderConfig[]
+  /** JSON Schema of the data of each event type the config declares. */
+  eventTypes: Record<EventTypeConfig['type'], JsonSchema>
+  files: Files
+  mapper: Mapper
+  /** The file that names the folders: gateway.config.yaml. */
+  from: SourceFile
+  /** Address of the sandbox, where it stands in for the providers; each is below it by its id. */
+  sandboxUrl: string | null
+}
+
+/** Loads every folder. With any fault the map must not be used: it holds only those without one. */
+export async function loadProviders (options: LoadOptions): Promise<{ providers: Map<string, Provider>, faults: Fault[] }> {
+  const providers = new Map<string, Provider>()
+  const faults: Fault[] = []
+  for (const config of options.configs) {
+    const loaded = await loadProvider(config, options)
+    if ('faults' in loaded) faults.push(...loaded.faults)
+    else providers.set(config.id, loaded.provider)
+  }
+  return { providers, faults: distinct(faults) }
+}
+
+async function loadProvider (config: ProviderConfig, options: LoadOptions): Promise<{ provider: Provider } | { faults: Fault[] }> {
+  const read = readManifest(config, options.files, options.from)
+  if ('faults' in read) return read
+  const { manifest, file } = read
+  const faults = checkManifest(manifest, file, config, options.from, Object.keys(options.eventTypes))
+  if (faults.length > 0) return { faults }
+  const compiling: Compiling = { dir: config.path, file, files: options.files, mapper: options.mapper, faults, read: new Map() }
+  const found = await providerCode(config.id, config.path)
+  if ('problem' in found) {
+    faults.push(found.id === undefined
+      ? file.fault('GW_PROVIDER_CODE', '', found.problem, 'Let index.ts export defineProvider({ … }) as its default, and load without error.')
+      : file.fault('GW_PROVIDER_ID', '/id', found.problem, 'Let the id in provider.yaml, in its code and in the config agree.'))
+    return { faults }
+  }
+  const provider = build(manifest, config, options, compiling, found.code)
+  if (provider.uncertain === 'reconcile' && found.code.reconcile === undefined) {
+    faults.push(file.fault('GW_PROVIDER_CODE', '/uncertain', 'reconcile needs a reconcile hook in index.ts', 'Write the hook, or choose repeat, repeat_once or park.'))
+  }
+  return faults.length > 0 ? { faults } : { provider }
+}
+
+function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions, compiling: Compiling, code: ProviderCode): Provider {
+  const prepare = compileEvents(manifest, options.eventTypes, compiling)
+  const request = compileRequests(manifest, compiling)
+  return {
+    id: manifest.id,
+    title: manifest.title,
+    dir: config.path,
+    comingSoon: config.comingSoon,
+    channels: manifest.channels,
+    needs: manifest.needs,
+    baseUrl: config.baseUrl ?? (options.sandboxUrl === null ? manifest.base_url : `${options.sandboxUrl}/${manifest.id}`),
+    concurrency: config.concurrency ?? manifest.concurrency,
+    deadlineMs: manifest.deadline === undefined ? null : durationMs(manifest.deadline),
+    groups: limitGroups(manifest.limits, config.limits),
+    uncertain: manifest.uncertain,
+    events: Object.fromEntries(Object.entries(manifest.events).map(([type, event]) => [type, { request: event.request, group: groupOf(manifest, event.request) }])),
+    auth: Object.fromEntries(Object.entries(manifest.auth).map(([way, { headers }]) => [way, { fields: secretFields(headers) }])),
+    settings: settingsSchema(manifest),
+    settingsDefaults: settingsDefaults(manifest),
+    setup: manifest.setup,
+    code,
+    account: compileAccount(manifest, compiling),
+    prepare,
+    request,
+    authorize: compileAuth(manifest, compiling),
+    judge: compileOutcomes(manifest.outcomes, compiling),
+    standIn: standInFacts(manifest, compiling)
+  }
+}
+
+function groupOf (manifest: Manifest, request: string): string {
+  const source = manifest.requests[request] as Manifest['requests'][string]
+  return groupsOf(manifest.limits, source.method, source.path)[0] as string
+}
+
+/** Requests by name, for checks and hooks; those of events may be asked for here as well. */
+function compileRequests (manifest: Manifest, compiling: Compiling): Provider['request'] {
+  const used = new Set(Object.values(manifest.events).map(event => event.request))
+  const anything: Readable = { data: true, shop: true, connection: true, event: true, delivery: true, map: true }
+  const compiled = new Map(Object.keys(manifest.requests).map(name => used.has(name)
+    ? [name, compileRequest(name, manifest, anything, { ...compiling, faults: [] })] // its faults are told with its events
+    : [name, compileRequest(name, manifest, requestReadable(manifest), compiling)]))
+  return (name, scope) => attempt(() => {
+    const render = compiled.get(name)
+    if (render === undefined) throw new MappingError(`there is no request "${name}"`)
+    return render(scope)
+  })
+}
+
+/** Each event type's way from a scope to a request: what it requires, its map, its request. */
+function compileEvents (manifest: Manifest, eventTypes: Record<string, JsonSchema>, compiling: Compiling): Provider['prepare'] {
+  const defaults = settingsDefaults(manifest)
+  const compiled = new Map(Object.entries(manifest.events).map(([type, event]) => [type, compileEvent(type, event, manifest, eventTypes[type] as JsonSchema, compiling)]))
+  return (type, scope) => {
+    const prepare = compiled.get(type)
+    if (prepare === undefined) return { ok: false, reason: 'event_not_supported', detail: `${manifest.id} has no mapping for ${type}` }
+    return prepare({ ...scope, connection: { ...scope.connection, settings: { ...defaults, ...scope.connection.settings } } })
+  }
+}
+
+function compileEvent (type: string, event: EventSource, manifest: Manifest, data: JsonSchema, compiling: Compiling): (scope: MappingScope) => Prepared {
+  const readable = eventReadable(manifest, data)
+  const entries = Object.entries(event.map ?? {}).map(([name, entry]) => [name, compileTree(entry, `/events${step(type)}/map${step(name)}`, readable, compiling)] as const)
+  const map = closed(Object.fromEntries(entries.map(([name]) => [name, {}])))
+  const request: CompiledRequest = compileRequest(event.request, manifest, { ...readable, map }, compiling)
+  return scope => {
+    const missing = event.requires?.find(({ at }) => isAbsent(valueAt(scope.data, at)))
+    if (missing !== undefined) return { ok: false, reason: missing.reason, detail: `data${missing.at} is absent` }
+    return attempt(() => request({ ...scope, map: Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)])) }))
+  }
+}
+
+function isAbsent (value: unknown): boolean {
+  return value === undefined || value === null || value === ''
+}
+
+/** A template that cannot be rendered from this data is a value; anything else thrown is a bug. */
+function attempt (render: () => Extract<Prepared, { ok: true }>['request']): Prepared {
+  try {
+    return { ok: true, request: render() }
+  } catch (error) {
+    if (error instanceof MappingError) return { ok: false, reason: 'mapping_failed', detail: error.message }
+    throw error
+  }
+}
+
+/** One file may serve several event types, and its faults come once for each. */
+function distinct (faults: readonly Fault[]): Fault[] {
+  const seen = new Set<string>()
+  return faults.filter(({ code, place, message }) => {
+    const key = `${place.file}:${place.line}:${place.column} ${code} ${message}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}

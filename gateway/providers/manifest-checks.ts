@@ -1,0 +1,148 @@
+// What a schema cannot say about a manifest: names that must lead somewhere, and rules between keys.
+
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { Code } from '../errors.ts'
+import type { Fault, ProviderConfig, SourceFile } from '../contract.ts'
+import { REASONS } from '../reasons.ts'
+import { groupsOf } from './limits.ts'
+import { step } from './pointer.ts'
+import type { Manifest } from './manifest.ts'
+
+/** Headers that the sender makes, and those that carry credentials. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'authorization', 'proxy-authorization', 'cookie', 'host', 'content-length', 'connection', 'transfer-encoding', 'expect', 'upgrade'
+])
+
+type Report = (pointer: string, message: string, fix: string, code?: Code, key?: boolean) => void
+
+/** Every fault of a manifest that its schema lets through. `from` is the file that names the folder. */
+export function checkManifest (manifest: Manifest, file: SourceFile, config: ProviderConfig, from: SourceFile, eventTypes: readonly string[]): Fault[] {
+  const faults: Fault[] = []
+  const report: Report = (pointer, message, fix, code = 'GW_CONFIG_REFERENCE', key = false) => {
+    faults.push(file.fault(code, pointer, message, fix, { key }))
+  }
+  if (manifest.id !== config.id) report('/id', `the config calls this folder "${config.id}"`, 'Let both agree.', 'GW_PROVIDER_ID')
+  checkRequests(manifest, report)
+  checkEvents(manifest, eventTypes, report)
+  checkOutcomes(manifest, report)
+  checkSettings(manifest, report)
+  checkSetup(manifest, report)
+  checkAuth(manifest, report)
+  for (const name of Object.keys(manifest.stand_in)) {
+    if (!Object.hasOwn(manifest.requests, name)) report(`/stand_in${step(name)}`, `no request "${name}"`, known(manifest.requests), undefined, true)
+  }
+  for (const name of Object.keys(config.limits)) {
+    if (Object.hasOwn(manifest.limits, name)) continue
+    faults.push(from.fault('GW_CONFIG_REFERENCE', `/providers${step(config.id)}/limits${step(name)}`, `${config.id} has no limit group "${name}"`, known(manifest.limits), { key: true }))
+  }
+  return faults
+}
+
+function checkRequests (manifest: Manifest, report: Report): void {
+  checkHeaders(manifest.headers, '/headers', report)
+  for (const [name, request] of Object.entries(manifest.requests)) {
+    const at = `/requests${step(name)}`
+    checkHeaders(request.headers ?? {}, `${at}/headers`, report)
+    checkPath(request.path, `${at}/path`, report)
+    if (request.method === 'GET' && request.body !== undefined) report(`${at}/body`, 'a GET has no body', 'Put the values in query.', 'GW_CONFIG_VALUE', true)
+    const groups = groupsOf(manifest.limits, request.method, request.path)
+    if (groups.length === 1) continue
+    const message = groups.length === 0 ? `no limit group names ${request.method} ${request.path}` : `it stands in ${groups.length} limit groups: ${groups.join(', ')}`
+    report(at, message, 'Let exactly one group of limits match it; a group may have no windows: windows: [].', undefined, true)
+  }
+}
+
+function checkPath (path: string, at: string, report: Report): void {
+  if (path.includes('{%')) report(at, 'a path may hold {{ }}, no tags', 'Make the value in map, and read it here.', 'GW_CONFIG_VALUE')
+  const literal = path.replace(/\{\{.*?\}\}/gs, 'x')
+  if (/[\s?#{}\\]/.test(literal)) report(at, 'a path may not hold spaces, ?, #, braces or backslashes', 'Put parameters in query, values in {{ }}.', 'GW_CONFIG_VALUE')
+  if (literal.split('/').some(part => /^(\.|%2e){1,2}$/i.test(part))) report(at, 'a path may not go upwards', 'Write the path from the root of base_url.', 'GW_CONFIG_VALUE')
+}
+
+function checkHeaders (headers: Record<string, string>, at: string, report: Report): void {
+  for (const name of Object.keys(headers)) {
+    if (RESERVED.has(name)) report(at + step(name), `"${name}" may not be set here`, 'Put credentials under auth; the others are made by the sender.', 'GW_CONFIG_VALUE', true)
+  }
+}
+
+function checkEvents (manifest: Manifest, eventTypes: readonly string[], report: Report): void {
+  for (const [type, event] of Object.entries(manifest.events)) {
+    const at = `/events${step(type)}`
+    if (!eventTypes.includes(type)) report(at, `no event type "${type}"`, `Declare it under event_types, or name one of: ${eventTypes.join(', ')}.`, undefined, true)
+    if (!Object.hasOwn(manifest.requests, event.request)) report(`${at}/request`, `no request "${event.request}"`, known(manifest.requests))
+    event.requires?.forEach(({ reason }, i) => checkReason(reason, `${at}/requires/${i}/reason`, report))
+  }
+}
+
+function checkOutcomes (manifest: Manifest, report: Report): void {
+  manifest.outcomes.forEach((outcome, i) => {
+    const at = `/outcomes/${i}`
+    if (outcome.reason !== undefined) checkReason(outcome.reason, `${at}/reason`, report)
+    if (outcome.is === 'retry') return
+    for (const key of ['after', 'free', 'pause'] as const) {
+      if (outcome[key] !== undefined) report(`${at}/${key}`, `${key} belongs to a retry`, `Remove it, or let "is" be retry.`, 'GW_CONFIG_VALUE', true)
+    }
+  })
+}
+
+function checkReason (reason: string, at: string, report: Report): void {
+  if (!Object.hasOwn(REASONS, reason)) report(at, `no reason "${reason}"`, known(REASONS))
+}
+
+function checkSettings (manifest: Manifest, report: Report): void {
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true })
+  for (const [name, schema] of Object.entries(manifest.settings)) {
+    const at = `/settings${step(name)}`
+    try {
+      const fits = ajv.compile(schema)
+      if (!fits(schema['default'])) report(`${at}/default`, `the default does not fit: ${ajv.errorsText(fits.errors, { dataVar: name })}`, 'Give a default that fits.', 'GW_CONFIG_VALUE')
+    } catch (error) {
+      report(at, `no valid JSON Schema: ${(error as Error).message}`, 'Correct the schema of the setting.', 'GW_CONFIG_VALUE', true)
+    }
+  }
+}
+
+function checkSetup (manifest: Manifest, report: Report): void {
+  const before = new Set<string>()
+  manifest.setup.forEach((one, i) => {
+    const at = `/setup/${i}`
+    if (before.has(one.id)) report(`${at}/id`, `another step is called "${one.id}"`, 'Give each step an id of its own.', 'GW_CONFIG_DUPLICATE')
+    one.needs?.forEach((need, n) => {
+      if (!before.has(need)) report(`${at}/needs/${n}`, `no step "${need}" before this one`, `Name one of: ${[...before].join(', ') || 'none is before it'}.`)
+    })
+    before.add(one.id)
+    if (one.check !== undefined && !Object.hasOwn(manifest.requests, one.check.request)) report(`${at}/check/request`, `no request "${one.check.request}"`, known(manifest.requests))
+    if (one.auth !== undefined && !Object.hasOwn(manifest.auth, one.auth)) report(`${at}/auth`, `no way "${one.auth}" under auth`, known(manifest.auth))
+    checkFields(manifest, one, at, report)
+  })
+}
+
+/** The step must ask for the very fields its way of authorization reads. */
+function checkFields (manifest: Manifest, one: Manifest['setup'][number], at: string, report: Report): void {
+  if (one.kind !== 'api_key') return
+  const way = one.auth ?? Object.keys(manifest.auth)[0] as string
+  const read = Object.hasOwn(manifest.auth, way) ? secretFields((manifest.auth[way] as { headers: Record<string, string> }).headers) : []
+  const asked = Object.keys(one['fields'] as object | undefined ?? {})
+  for (const field of read) {
+    if (!asked.includes(field)) report(at, `auth.${way} reads secret.${field}, and the step does not ask for it`, `Add it under fields: { ${field}: { label: … } }.`)
+  }
+  for (const field of asked) {
+    if (!read.includes(field)) report(`${at}/fields${step(field)}`, `auth.${way} does not read secret.${field}`, 'Remove the field, or read it there.', undefined, true)
+  }
+}
+
+function checkAuth (manifest: Manifest, report: Report): void {
+  for (const [way, { headers }] of Object.entries(manifest.auth)) {
+    if (secretFields(headers).length === 0) report(`/auth${step(way)}`, 'no header reads a secret', 'Write {{ secret.<field> }} in one of them.', 'GW_CONFIG_VALUE', true)
+  }
+}
+
+/** Names of the fields of `secret` that templates read. */
+export function secretFields (headers: Record<string, string>): string[] {
+  const names = Object.values(headers).flatMap(template => [...template.matchAll(/\bsecret\.([a-z_][a-z0-9_]*)/g)].map(match => match[1] as string))
+  return [...new Set(names)]
+}
+
+function known (table: object): string {
+  return `Name one of: ${Object.keys(table).join(', ')}.`
+}

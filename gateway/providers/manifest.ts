@@ -1,0 +1,99 @@
+// provider.yaml, read and held to its schema: from the folder to a value with all defaults filled in.
+
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { isAbsolute, join, relative, resolve } from 'node:path'
+import type { Fault, Files, JsonSchema, ProviderConfig, SetupStep, SourceFile, Uncertain } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
+import { step } from './pointer.ts'
+
+/** provider.yaml as it stands in the file; every key is described in schemas/provider.schema.json. */
+export interface Manifest {
+  contract: 1
+  id: string
+  title: string
+  channels: string[]
+  needs: string[]
+  base_url: string
+  account: string
+  auth: Record<string, { headers: Record<string, string> }>
+  headers: Record<string, string>
+  concurrency: number
+  deadline?: string
+  limits: Record<string, LimitSource>
+  requests: Record<string, RequestSource>
+  settings: Record<string, JsonSchema>
+  uncertain: Uncertain
+  outcomes: OutcomeSource[]
+  events: Record<string, EventSource>
+  setup: Array<SetupStep & { auth?: string, check?: { request: string } }>
+  stand_in: Record<string, StandInSource>
+}
+
+export interface LimitSource { match: string[], windows: Array<{ max: number, per: string }> }
+
+export interface RequestSource {
+  method: string
+  path: string
+  query?: Record<string, string | number | boolean>
+  headers?: Record<string, string>
+  body?: unknown
+  encoding?: 'json' | 'form'
+  omit_empty?: string[]
+}
+
+export interface EventSource {
+  request: string
+  requires?: Array<{ at: string, reason: Reason }>
+  map?: Record<string, unknown>
+}
+
+export interface OutcomeSource {
+  status?: number | number[] | string
+  header?: { name: string, equals?: string, contains?: string }
+  body_at?: { pointer: string, equals?: unknown, contains?: string }
+  is: 'delivered' | 'retry' | 'rejected' | 'hold' | 'unknown'
+  reason?: Reason
+  detail?: string
+  after?: string
+  free?: boolean
+  pause?: 'lane' | 'account'
+}
+
+/** How a stand-in answers a request of this name. */
+export interface StandInSource { status?: number, body?: unknown, schema?: string, key?: string }
+
+const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'headers' | 'concurrency' | 'settings' | 'uncertain' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', headers: {}, concurrency: 16, settings: {}, uncertain: 'park', outcomes: [], stand_in: {} }
+
+let schema: JsonSchema | null = null
+
+/** schemas/provider.schema.json, read once. */
+export function manifestSchema (): JsonSchema {
+  schema ??= JSON.parse(readFileSync(new URL('../../schemas/provider.schema.json', import.meta.url), 'utf8')) as JsonSchema
+  return schema
+}
+
+/** The manifest of a folder, or every fault that keeps it from being one. */
+export function readManifest (config: ProviderConfig, files: Files, from: SourceFile): { manifest: Manifest, file: SourceFile } | { faults: Fault[] } {
+  const path = join(config.path, 'provider.yaml')
+  if (!existsSync(path)) {
+    const at = `/providers${step(config.id)}/path`
+    return { faults: [from.fault('GW_FILE_MISSING', at, `no provider.yaml in ${config.path}`, 'Name the folder that holds provider.yaml.')] }
+  }
+  const { file, faults } = files.read(path)
+  if (file === null) return { faults }
+  const all = [...faults, ...files.check(file, manifestSchema())]
+  if (all.length > 0) return { faults: all }
+  return { manifest: { ...DEFAULTS, ...(file.value as Omit<Manifest, keyof typeof DEFAULTS>) }, file }
+}
+
+/** The absolute path of a file named in a manifest; null where it would lie outside the folder, by `..` or by a link. */
+export function within (dir: string, name: string): string | null {
+  const path = resolve(dir, name)
+  if (isAbsolute(name) || leaves(dir, path)) return null
+  return existsSync(path) && leaves(realpathSync(dir), realpathSync(path)) ? null : path
+}
+
+function leaves (dir: string, path: string): boolean {
+  const way = relative(dir, path)
+  return way === '' || way.startsWith('..') || isAbsolute(way)
+}

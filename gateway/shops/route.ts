@@ -1,0 +1,31 @@
+// Whether a shop's messages of one set-up group may go out, and if not, why: one place for API, queue rows and checks.
+
+import type { Provider } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
+
+export interface RouteFacts {
+  active: boolean
+  /** Capabilities of the shop's plan. */
+  capabilities: readonly string[]
+  provider: Provider | null
+  /** A provider was chosen, or a default exists, by this id. */
+  chosen: string | null
+  connection: { ready: readonly string[] } | null
+  setupGroup: string
+}
+
+/** The reason that holds the queue, null when it may send. The first in the order a merchant would put them right. */
+export function heldReason (facts: RouteFacts): Reason | null {
+  if (!facts.active) return 'shop_inactive'
+  if (facts.chosen === null) return 'no_provider'
+  if (facts.provider === null) return 'provider_unknown'
+  if (facts.provider.comingSoon) return 'coming_soon'
+  if (!planAllows(facts.provider, facts.capabilities)) return 'plan_too_low'
+  if (facts.connection === null) return 'not_connected'
+  if (!facts.connection.ready.includes(facts.setupGroup)) return 'setup_open'
+  return null
+}
+
+export function planAllows (provider: Provider, capabilities: readonly string[]): boolean {
+  return provider.needs.every(need => capabilities.includes(need))
+}

@@ -1,0 +1,178 @@
+// /v1/shops…: shops, the provider of each channel, connections as far as sending needs them.
+
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Detail, Provider } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+import { sentence } from '../reasons.ts'
+import type { Connection, Shops, ShopState } from './shops.ts'
+
+export interface ShopRoutesOptions {
+  shops: Shops
+  providers: ReadonlyMap<string, Provider>
+  channels: readonly string[]
+  plans: readonly string[]
+  setupGroups: readonly string[]
+  shopIdPattern: string
+  caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
+  /** Every violation of a JSON Schema. */
+  violations (schema: object, value: unknown, path: string): Detail[]
+}
+
+const text = (maxLength: number) => ({ type: 'string', minLength: 1, maxLength }) as const
+const SHOP_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'domain', 'plan'],
+  properties: { name: text(200), domain: text(253), plan: text(100), active: { type: 'boolean' } }
+} as const
+const CONNECTION_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['secrets'],
+  properties: {
+    auth: text(100),
+    secrets: { type: 'object', maxProperties: 20, additionalProperties: { type: 'string', minLength: 1, maxLength: 4096 } },
+    account_id: text(200),
+    settings: { type: 'object', maxProperties: 100 },
+    ready: { type: 'array', maxItems: 100, items: text(100) }
+  }
+} as const
+const LIST = { querystring: { type: 'object', additionalProperties: false, properties: { limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 }, cursor: { type: 'string', maxLength: 100 } } } } as const
+
+interface ShopBody { name: string, domain: string, plan: string, active?: boolean }
+interface ConnectionBody { auth?: string, secrets: Record<string, string>, account_id?: string, settings?: Record<string, unknown>, ready?: string[] }
+interface At { shop: string, channel: string, provider: string }
+
+export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): void {
+  const { shops, caller } = options
+  const read = { config: { scope: 'shops:read' as const } }
+  const write = { config: { scope: 'shops:write' as const } }
+
+  app.get<{ Querystring: { limit: number, cursor?: string } }>('/v1/shops', { ...read, schema: LIST }, async request => {
+    const { limit, cursor } = request.query
+    const allowed = caller(request).shops
+    const items = await shops.list({ after: cursor ?? '', limit, shops: allowed === '*' ? null : [...allowed] })
+    return { items: items.map(({ id, name, domain, plan, active }) => ({ id, name, domain, plan, active })), next_cursor: items.length === limit ? items.at(-1)?.id ?? null : null }
+  })
+
+  app.get<{ Params: At }>('/v1/shops/:shop', read, async request => shopView(await load(request, options), options))
+
+  app.put<{ Params: At, Body: ShopBody }>('/v1/shops/:shop', { ...write, schema: { body: SHOP_BODY } }, async request => {
+    const id = request.params.shop
+    mayUse(request, options)
+    if (!new RegExp(options.shopIdPattern).test(id)) throw invalid('/shop', 'pattern', `must match ${options.shopIdPattern}`)
+    if (!options.plans.includes(request.body.plan)) throw invalid('/plan', 'enum', `one of ${options.plans.join(', ')}`)
+    const { name, domain, plan, active = true } = request.body
+    return shopView(await shops.put({ id, name, domain, plan, active }, caller(request).id), options)
+  })
+
+  app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel', read, async request => channelView(await load(request, options), channelOf(request, options), options))
+
+  app.put<{ Params: At, Body: { provider: string } }>('/v1/shops/:shop/channels/:channel', {
+    ...write,
+    schema: { body: { type: 'object', additionalProperties: false, required: ['provider'], properties: { provider: text(100) } } }
+  }, async request => {
+    const channel = channelOf(request, options)
+    const state = await load(request, options)
+    return channelView(await shops.setChannel(state, channel, request.body.provider, caller(request).id), channel, options)
+  })
+
+  app.get<{ Params: At }>('/v1/shops/:shop/providers/:provider', read, async request =>
+    providerView(await load(request, options), providerOf(request, options), options))
+
+  app.put<{ Params: At, Body: ConnectionBody }>('/v1/shops/:shop/providers/:provider/connection', { ...write, schema: { body: CONNECTION_BODY } }, async request => {
+    const provider = providerOf(request, options)
+    const state = await load(request, options)
+    const { auth, secrets, account_id: accountId = null, settings = {}, ready = [] } = request.body
+    const way = auth ?? Object.keys(provider.auth)[0] ?? ''
+    const faults = connectionFaults(provider, way, request.body, options)
+    if (faults.length > 0) throw new GatewayError('GW_REQUEST_INVALID', `The connection does not fit ${provider.title}.`, { details: faults })
+    return providerView(await shops.putConnection(state, provider.id, { auth: way, secrets, accountId, settings, ready }, caller(request).id), provider, options)
+  })
+
+  app.delete<{ Params: At }>('/v1/shops/:shop/providers/:provider/connection', write, async request => {
+    const provider = providerOf(request, options)
+    const state = await load(request, options)
+    if (!state.connections.has(provider.id)) throw new GatewayError('GW_NOT_FOUND', `${state.shop.id} has no connection to ${provider.title}.`)
+    return providerView(await shops.deleteConnection(state, provider.id, caller(request).id), provider, options)
+  })
+}
+
+function mayUse (request: FastifyRequest<{ Params: At }>, { caller }: ShopRoutesOptions): void {
+  if (!caller(request).mayUse(request.params.shop)) throw new GatewayError('GW_NOT_FOUND', 'No shop has this id.')
+}
+
+async function load (request: FastifyRequest<{ Params: At }>, options: ShopRoutesOptions): Promise<ShopState> {
+  mayUse(request, options)
+  const state = await options.shops.get(request.params.shop)
+  if (!state) throw new GatewayError('GW_NOT_FOUND', 'No shop has this id.')
+  return state
+}
+
+function channelOf (request: FastifyRequest<{ Params: At }>, { channels }: ShopRoutesOptions): string {
+  const { channel } = request.params
+  if (!channels.includes(channel)) throw new GatewayError('GW_NOT_FOUND', `No channel is called "${channel}"; there are ${channels.join(', ')}.`)
+  return channel
+}
+
+function providerOf (request: FastifyRequest<{ Params: At }>, { providers }: ShopRoutesOptions): Provider {
+  const provider = providers.get(request.params.provider)
+  if (!provider) throw new GatewayError('GW_NOT_FOUND', `No provider is called "${request.params.provider}"; there are ${[...providers.keys()].join(', ')}.`)
+  return provider
+}
+
+/** Values of secrets are never repeated in a fault. */
+function connectionFaults (provider: Provider, way: string, body: ConnectionBody, options: ShopRoutesOptions): Detail[] {
+  const known = provider.auth[way]
+  if (!known) return [{ path: '/auth', rule: 'enum', message: `one of ${Object.keys(provider.auth).join(', ')}` }]
+  const faults: Detail[] = []
+  for (const field of known.fields) if (body.secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
+  for (const field of Object.keys(body.secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })
+  for (const [i, group] of (body.ready ?? []).entries()) if (!options.setupGroups.includes(group)) faults.push({ path: `/ready/${i}`, rule: 'enum', message: `one of ${options.setupGroups.join(', ')}`, got: group })
+  return [...faults, ...options.violations({ ...provider.settings, required: [] }, body.settings ?? {}, '/settings')]
+}
+
+function invalid (path: string, rule: string, message: string): GatewayError {
+  return new GatewayError('GW_REQUEST_INVALID', 'The request does not fit.', { details: [{ path, rule, message }] })
+}
+
+function shopView (state: ShopState, options: ShopRoutesOptions): object {
+  const { id, name, domain, plan, active } = state.shop
+  return {
+    id,
+    name,
+    domain,
+    plan,
+    active,
+    channels: Object.fromEntries(options.channels.map(channel => [channel, channelView(state, channel, options)])),
+    connections: [...state.connections.values()].map(connectionView)
+  }
+}
+
+function channelView (state: ShopState, channel: string, options: ShopRoutesOptions): object {
+  const provider = options.shops.providerOf(state, channel)
+  const title = (provider && options.providers.get(provider)?.title) ?? provider ?? ''
+  const queues = [...state.queues.values()].filter(queue => queue.channel === channel)
+  return {
+    provider,
+    chosen: state.channels.has(channel),
+    queues: queues.map(queue => ({ setup_group: queue.setupGroup, held_reason: queue.held, sentence: queue.held && sentence(queue.held, title) })),
+    providers: options.shops.providersOf(channel).map(id => {
+      const refusal = options.shops.refusal(state.shop, options.providers.get(id) as Provider)
+      return { id, title: options.providers.get(id)?.title, available: refusal === null, ...(refusal && { reason: refusal, sentence: sentence(refusal, options.providers.get(id)?.title ?? id) }) }
+    })
+  }
+}
+
+function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): object {
+  const connection = state.connections.get(provider.id)
+  const refusal = options.shops.refusal(state.shop, provider)
+  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection) : null }
+}
+
+/** Secrets are write-only: the names of the fields, and the last four characters of long ones. */
+function connectionView (connection: Connection): object {
+  const { id, provider, auth, accountId, accountHeld, settings, ready, secrets } = connection
+  const hints = Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
+  return { id, provider, auth, account_id: accountId || null, status: accountHeld === null ? 'connected' : 'refused', reason: accountHeld, settings, ready, secrets: hints }
+}

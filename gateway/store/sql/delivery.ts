@@ -1,0 +1,170 @@
+// What a delivery writes on its way: claim, call, settle: three updates of its own row, and its queue's row once per claim.
+
+const EARLIER_CALL = 'delivery_key, call_no, account_key, lane, reserved_at, settled_at, request_head, request_body, status, answer, outcome'
+
+const due = (priority: number) => `
+  select * from (select delivery_key from deliveries
+    where queue_key = :queue_key and priority = ${priority} and due_at is not null and due_at <= :now
+    order by due_at limit :limit)`
+
+const soonest = (priority: number) =>
+  `(select min(due_at) from deliveries where queue_key = :queue_key and priority = ${priority} and due_at is not null)`
+
+export const DELIVERY = {
+  // ── finding work ──
+  // Accounts with something due, from a cursor on; a loose scan, so an account with many queues costs one step.
+  ready_accounts: `
+    with recursive found (account_key) as (
+      select min(account_key) from queues where ready = 1 and held_reason is null and account_key > :after
+      union all
+      select (select min(account_key) from queues where ready = 1 and held_reason is null and account_key > found.account_key)
+      from found where found.account_key is not null
+      limit :limit
+    ) select account_key from found where account_key is not null`,
+
+  due_queues: 'select 1 as due from queues where next_due_at is not null and next_due_at <= :now limit 1',
+
+  // Queues whose deferred deliveries have come due.
+  wake_due_queues: `
+    update queues set ready = 1, next_due_at = null
+    where queue_key in (select queue_key from queues where next_due_at is not null and next_due_at <= :now limit :limit)
+    returning account_key`,
+
+  // Priority goes before turn; within it the queue served longest ago is next.
+  ready_queues: `
+    select queue_key, shop_key, setup_group, provider, priority from queues
+    where account_key = :account_key and ready = 1 and held_reason is null
+    order by priority, served_at limit :limit`,
+
+  claim_deliveries: `
+    update deliveries set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1,
+      account_key = case when state = 4 then account_key else :account_key end
+    where delivery_key in (select delivery_key from (${due(0)} union all ${due(1)} union all ${due(2)} limit :limit))
+      and exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)
+    returning delivery_key`,
+
+  // After a claim: is more due now, how urgent is it, and when does the next deferred one come due?
+  refresh_queue: `
+    update queues set served_at = :served_at,
+      ready = exists (select 1 from (${due(0)} union all ${due(1)} union all ${due(2)})),
+      priority = case
+        when exists (${due(0)}) then 0 when exists (${due(1)}) then 1 else 2 end,
+      next_due_at = (select min(at) from (select ${soonest(0)} as at union all select ${soonest(1)} union all select ${soonest(2)}) where at > :now)
+    where queue_key = :queue_key`,
+
+  claimed: `
+    select d.delivery_key, d.id, d.event_key, d.queue_key, d.account_key, d.state, d.priority, d.expires_at, d.attempts, d.claims, d.call_no, d.reason,
+      d.request_head, d.request_body, d.lane, d.reserved_at, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data,
+      q.shop_key, q.provider
+    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key
+    where d.delivery_key in (select value from json_each(:keys)) order by d.priority, d.delivery_key`,
+
+  // ── working on one ──
+  archive_call: `
+    insert into calls (${EARLIER_CALL}) select ${EARLIER_CALL} from deliveries
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and call_no > 0`,
+
+  start_call: `
+    update deliveries set state = 2, call_no = call_no + 1, lane = :lane, reserved_at = :reserved_at, settled_at = null,
+      request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
+
+  // The end of a call. due_at is set where it is to be tried again; a null settled_at: nothing reached the provider.
+  settle_call: `
+    update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at,
+      attempts = attempts + :paid, claims = 0, owner = null, settled_at = :settled_at, status = :status, answer = :answer, outcome = :outcome
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state = 2`,
+
+  // A claimed delivery that was not sent: deferred, held, refused by a check, expired, or given back.
+  release_claim: `
+    update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at, claims = 0, owner = null
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
+
+  // A delivery is due later: its queue must know.
+  queue_due: `
+    update queues set
+      ready = case when :due_at <= :now then 1 else ready end,
+      priority = case when :due_at <= :now then min(priority, :priority) else priority end,
+      next_due_at = case when :due_at > :now and (next_due_at is null or next_due_at > :due_at) then :due_at else next_due_at end
+    where queue_key = :queue_key`,
+
+  resolve_unknown: `
+    update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at
+    where delivery_key = :delivery_key and state = 4 and owner is null`,
+
+  // ── accounts and lanes ──
+  account: 'select account_key, provider, account, slot, held_reason, held_until, pauses from accounts where account_key = :account_key',
+  hold_account: 'update accounts set held_reason = :held_reason, held_until = :held_until where account_key = :account_key',
+  pause_lane: 'update accounts set pauses = json_set(pauses, \'$."\' || :lane || \'"\', :until) where account_key = :account_key',
+  lane_history: `
+    select settled_at from (
+      select settled_at, lane from deliveries where account_key = :account_key and settled_at > :since
+      union all select settled_at, lane from calls where account_key = :account_key and settled_at > :since
+    ) where lane = :lane order by settled_at`,
+
+  // ── after a crash: whatever an earlier owner left ──
+  orphans: `
+    select d.delivery_key, d.queue_key, d.account_key, d.state, d.priority, d.claims, d.attempts, a.provider
+    from deliveries d left join accounts a on a.account_key = d.account_key
+    where d.owner is not null and d.owner <> :owner and d.delivery_key > :after order by d.delivery_key limit :limit`,
+  adopt_claimed: `
+    update deliveries set owner = null, due_at = :due_at, state = :state, reason = coalesce(:reason, reason), finished_at = :finished_at,
+      claims = case when :state = 5 then 0 else claims end
+    where delivery_key = :delivery_key and owner is not null and owner <> :owner and state in (1, 4)`,
+  // It counts as now in its lane: the request may have arrived until this moment.
+  adopt_sending: `
+    update deliveries set owner = null, state = 4, reason = :reason, due_at = :due_at, finished_at = :finished_at, settled_at = :now, outcome = 'unknown',
+      attempts = attempts + 1, claims = 0
+    where delivery_key = :delivery_key and owner is not null and owner <> :owner and state = 2`,
+
+  // ── expiry of what is held: in slices. The oldest stand in front, so a slice that finds none ends the queue ──
+  held_queues: `
+    select q.queue_key from queues q left join accounts a on a.account_key = q.account_key
+    where q.queue_key > :after and (q.held_reason is not null or a.held_reason is not null) order by q.queue_key limit :limit`,
+  expire_waiting: `
+    update deliveries set state = 6, reason = coalesce(:reason, reason, 'expired'), due_at = null, finished_at = :now
+    where state = 1 and delivery_key in (select delivery_key from (
+      select delivery_key, expires_at from deliveries where queue_key = :queue_key and due_at is not null order by priority, due_at limit :limit
+    ) where expires_at <= :now)`,
+
+  // ── views ──
+  delivery_by_id: `
+    select d.*, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data,
+      s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider, a.account
+    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
+      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+    where d.id = :id`,
+  delivery_by_key: `
+    select d.*, e.id as event_id, e.source, e.type, e.time_at, e.data, q.shop_key, a.provider as account_provider
+    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key
+      left join accounts a on a.account_key = d.account_key where d.delivery_key = :delivery_key`,
+  calls_of_delivery: 'select * from calls where delivery_key = :delivery_key order by call_no',
+
+  newest_delivery_before: 'select max(delivery_key) as delivery_key from deliveries where delivery_key < :before',
+  account_of_queue: 'select account_key from queues where queue_key = :queue_key and held_reason is null',
+
+  // Newest first; every filter may be null. The floor bounds how many rows one query looks at.
+  list_deliveries: `
+    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no,
+      e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
+      a.held_reason as account_held, a.provider as account_provider
+    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
+      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+    where d.delivery_key < :before and d.delivery_key >= :floor
+      and (:shop is null or s.id = :shop)
+      and (:shops is null or s.id in (select value from json_each(:shops)))
+      and (:state is null or d.state = :state)
+      and (:held is null or (d.state = 1 and (q.held_reason is not null or a.held_reason is not null)) = :held)
+      and (:type is null or e.type = :type)
+      and (:provider is null or coalesce(a.provider, q.provider) = :provider)
+      and (:event_id is null or e.id = :event_id)
+      and (:source_id is null or e.source_id = :source_id)
+      and (:person is null or e.person = :person)
+    order by d.delivery_key desc limit :limit`,
+
+  retry_delivery: `
+    update deliveries set state = 1, reason = null, detail = null, due_at = :now, expires_at = :expires_at, finished_at = null, claims = 0
+    where delivery_key = :delivery_key and owner is null and state in (1, 5, 6)`,
+
+  count_states: 'select state, count(*) as n from deliveries group by state'
+} as const

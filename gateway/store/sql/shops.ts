@@ -1,0 +1,48 @@
+// Shops, what they chose, their connections with sealed secrets, and the queues that follow from these.
+
+export const SHOPS = {
+  upsert_shop: `
+    insert into shops (id, name, domain, plan, active, created_at, updated_at) values (:id, :name, :domain, :plan, :active, :now, :now)
+    on conflict (id) do update set name = :name, domain = :domain, plan = :plan, active = :active, updated_at = :now
+    where (name, domain, plan, active) <> (:name, :domain, :plan, :active)`,
+  shop: 'select shop_key, id, name, domain, plan, active from shops where id = :id',
+  shop_by_key: 'select shop_key, id, name, domain, plan, active from shops where shop_key = :shop_key',
+  list_shops: `
+    select shop_key, id, name, domain, plan, active from shops
+    where id > :after and (:shops is null or id in (select value from json_each(:shops))) order by id limit :limit`,
+
+  channels: 'select channel, provider from channels where shop_key = :shop_key',
+  set_channel: `
+    insert into channels (shop_key, channel, provider, updated_at) values (:shop_key, :channel, :provider, :now)
+    on conflict (shop_key, channel) do update set provider = :provider, updated_at = :now`,
+
+  ensure_account: `
+    insert into accounts (provider, account, slot) values (:provider, :account, :slot) on conflict (provider, account) do nothing`,
+  release_account: `
+    update accounts set held_reason = null, held_until = null where provider = :provider and account = :account`,
+
+  upsert_connection: `
+    insert into connections (id, shop_key, provider, auth, account_id, account_key, settings, ready, created_at, updated_at)
+    values (:id, :shop_key, :provider, :auth, :account_id,
+      (select account_key from accounts where provider = :provider and account = :account), :settings, :ready, :now, :now)
+    on conflict (shop_key, provider) do update set auth = :auth, account_id = :account_id, account_key = excluded.account_key,
+      settings = :settings, ready = :ready, updated_at = :now`,
+  delete_connection: 'delete from connections where shop_key = :shop_key and provider = :provider',
+  connections: `
+    select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, a.account, a.held_reason
+    from connections c join accounts a on a.account_key = c.account_key where c.shop_key = :shop_key`,
+  put_secret: `
+    insert into secrets (connection_key, field, key_id, version, sealed)
+    values ((select connection_key from connections where shop_key = :shop_key and provider = :provider), :field, :key_id, :version, :sealed)
+    on conflict (connection_key, field) do update set key_id = :key_id, version = :version, sealed = :sealed`,
+  drop_secrets: 'delete from secrets where connection_key = (select connection_key from connections where shop_key = :shop_key and provider = :provider)',
+  secrets: 'select field, key_id, version, sealed from secrets where connection_key = :connection_key',
+
+  ensure_queue: `
+    insert into queues (shop_key, channel, setup_group, provider, account_key, held_reason) values (:shop_key, :channel, :setup_group, :provider, :account_key, :held_reason)
+    on conflict (shop_key, channel, setup_group) do update set provider = :provider, account_key = :account_key, held_reason = :held_reason
+    where (queues.provider is not :provider) or (queues.account_key is not :account_key) or (queues.held_reason is not :held_reason)`,
+  queues: 'select queue_key, channel, setup_group, provider, account_key, held_reason from queues where shop_key = :shop_key',
+
+  audit: 'insert into audit (at, actor, action, shop, subject) values (:at, :actor, :action, :shop, :subject)'
+} as const

@@ -1,0 +1,234 @@
+// The embedded store: one SQLite file, one process. Units that arrive together share one transaction and one fsync.
+
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { Row, Step, StepResult, Store, Value } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+import { migrate } from './migrate.ts'
+import { positional, STATEMENTS } from './statements.ts'
+
+/** One process may wait this long, blocking, for another one's lock; longer waits are repeated asynchronously. */
+const BUSY_MS = 20
+const BUSY_RETRIES = 250
+/** Bounds how long one transaction blocks the event loop. */
+const STEPS_PER_GROUP = 2000
+const TABLES = { events: 'event_key', deliveries: 'delivery_key', calls: 'call_key', jobs: 'job_key' } as const
+/** SQLite result codes: busy and locked pass; these say that the disk or the file cannot be trusted. */
+const PASSING = new Set([5, 6])
+const GRAVE = new Set([10, 11, 13, 26])
+
+interface Waiting {
+  unit: Step[]
+  resolve (results: StepResult[]): void
+  reject (error: Error): void
+}
+
+interface Prepared { statement: StatementSync, names: string[], returns: boolean }
+
+/** Opens the file, makes it where it is missing, brings its tables up to date and takes it for this process alone. */
+export function openSqlite (options: { path: string, now: () => number }): Store {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
+  const lock = takeLock(`${options.path}.lock`)
+  let db: DatabaseSync
+  try {
+    db = open(options.path)
+    migrate(db)
+  } catch (error) {
+    lock.close()
+    throw unusable(options.path, error)
+  }
+  return new SqliteStore(db, lock, options.now)
+}
+
+/** An open transaction on a file of its own keeps other processes out, and ends with this one however it dies. */
+function takeLock (path: string): DatabaseSync {
+  const lock = new DatabaseSync(path, { timeout: BUSY_MS })
+  try {
+    lock.exec('begin exclusive')
+    return lock
+  } catch (error) {
+    lock.close()
+    throw new GatewayError('GW_STORE_LOCKED', `${path.slice(0, -'.lock'.length)} is used by another process.`, { cause: error })
+  }
+}
+
+function open (path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_MS })
+  // FULL: an accepted event survives a power cut. 64 MiB of cache; the log is folded back every 16 MiB.
+  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -65536; pragma wal_autocheckpoint = 4000; pragma temp_store = memory')
+  return db
+}
+
+function unusable (path: string, error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return new GatewayError('GW_STORE_UNUSABLE', `${path} cannot be used: ${(error as Error).message}.`, { cause: error })
+}
+
+class SqliteStore implements Store {
+  readonly owner: number
+  readonly epoch: number
+  #db: DatabaseSync
+  #lock: DatabaseSync
+  #prepared = new Map<string, Prepared>()
+  #waiting: Waiting[] = []
+  #scheduled = false
+  #busy = 0
+  #healthy = true
+  #closed = false
+  #keys: Record<keyof typeof TABLES, number>
+  #idle: (() => void) | null = null
+
+  constructor (db: DatabaseSync, lock: DatabaseSync, now: () => number) {
+    this.#db = db
+    this.#lock = lock
+    const nextKey = (table: keyof typeof TABLES) =>
+      Number(db.prepare(`select coalesce(max(${TABLES[table]}), 0) + 1 as next from ${table}`).get()?.next)
+    this.#keys = { events: nextKey('events'), deliveries: nextKey('deliveries'), calls: nextKey('calls'), jobs: nextKey('jobs') }
+    const last = this.#query('epoch', {})[0]
+    this.owner = Number(last?.owner ?? 0) + 1
+    const slots = JSON.stringify(Array.from({ length: 256 }, (_, slot) => slot))
+    this.#run({ name: 'take_slots', params: { owner: this.owner, slots, expires_at: now() } })
+    this.epoch = Number(this.#query('epoch', {})[0]?.epoch)
+  }
+
+  commit (unit: Step[]): Promise<StepResult[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) { reject(new GatewayError('GW_STORE_FAILED', 'The store is closed.')); return }
+      this.#waiting.push({ unit, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  async read (name: string, params: Record<string, Value>): Promise<Row[]> {
+    return this.#query(name, params)
+  }
+
+  nextKey (table: keyof typeof TABLES): number { return this.#keys[table]++ }
+
+  healthy (): boolean { return this.#healthy }
+
+  async close (): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#waiting.length > 0) await new Promise<void>(resolve => { this.#idle = resolve })
+    this.#db.close()
+    this.#lock.close()
+  }
+
+  /** After the I/O of this turn of the event loop, so that all that arrived in it shares one transaction. */
+  #schedule (): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => { this.#flush() })
+  }
+
+  #flush (): void {
+    this.#scheduled = false
+    const group = this.#nextGroup()
+    if (group.length === 0) return
+    let results: StepResult[][]
+    try {
+      results = this.#transaction(group)
+      this.#busy = 0
+    } catch (error) {
+      this.#failed(group, error as Error & { errcode?: number })
+      return
+    }
+    group.forEach((waiting, i) => { waiting.resolve(results[i] as StepResult[]) })
+    this.#continue()
+  }
+
+  #nextGroup (): Waiting[] {
+    let steps = 0
+    let count = 0
+    while (count < this.#waiting.length) {
+      steps += (this.#waiting[count] as Waiting).unit.length
+      if (steps > STEPS_PER_GROUP && count > 0) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  #continue (): void {
+    if (this.#waiting.length > 0) this.#schedule()
+    else if (this.#idle) this.#idle()
+  }
+
+  #transaction (group: Waiting[]): StepResult[][] {
+    this.#db.exec('begin immediate')
+    try {
+      const results = group.map(waiting => waiting.unit.map(step => this.#run(step)))
+      this.#db.exec('commit')
+      return results
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+      throw error
+    }
+  }
+
+  /** Another process's lock passes; a failed disk does not; anything else is the fault of one unit, which is found by running each alone. */
+  #failed (group: Waiting[], error: Error & { errcode?: number }): void {
+    const code = (error.errcode ?? 0) & 0xff
+    if (PASSING.has(code) && this.#busy < BUSY_RETRIES) {
+      this.#busy++
+      this.#waiting.unshift(...group)
+      this.#scheduled = true
+      setTimeout(() => { this.#flush() }, BUSY_MS)
+      return
+    }
+    if (GRAVE.has(code)) this.#healthy = false
+    if (group.length === 1 || GRAVE.has(code) || PASSING.has(code)) {
+      for (const waiting of group) waiting.reject(new GatewayError('GW_STORE_FAILED', `The store did not take it: ${error.message}.`, { cause: error }))
+      this.#busy = 0
+      this.#continue()
+      return
+    }
+    for (const waiting of group) this.#alone(waiting)
+    this.#continue()
+  }
+
+  #alone (waiting: Waiting): void {
+    try {
+      const [results] = this.#transaction([waiting])
+      waiting.resolve(results as StepResult[])
+    } catch (error) {
+      waiting.reject(new GatewayError('GW_STORE_FAILED', `The store did not take it: ${(error as Error).message}.`, { cause: error }))
+    }
+  }
+
+  #run (step: Step): StepResult {
+    const { statement, names, returns } = this.#statement(step.name)
+    const values = bind(step.name, names, step.params)
+    if (returns) {
+      const rows = statement.all(...values) as Row[]
+      return { changes: rows.length, rows }
+    }
+    return { changes: Number(statement.run(...values).changes), rows: [] }
+  }
+
+  #query (name: string, params: Record<string, Value>): Row[] {
+    const { statement, names } = this.#statement(name)
+    return statement.all(...bind(name, names, params)) as Row[]
+  }
+
+  #statement (name: string): Prepared {
+    let prepared = this.#prepared.get(name)
+    if (!prepared) {
+      const text = STATEMENTS[name]
+      if (text === undefined) throw new Error(`no statement is named "${name}"`)
+      const { sql, names } = positional(text)
+      prepared = { statement: this.#db.prepare(sql), names, returns: /\breturning\b/.test(sql) }
+      this.#prepared.set(name, prepared)
+    }
+    return prepared
+  }
+}
+
+function bind (statement: string, names: string[], params: Record<string, Value>): SQLInputValue[] {
+  return names.map(name => {
+    const value = params[name]
+    if (value === undefined) throw new Error(`statement "${statement}" was given no "${name}"`)
+    return value
+  })
+}

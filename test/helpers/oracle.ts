@@ -1,0 +1,76 @@
+// Judges a run from outside: what the client was promised, what the provider received, and where the gateway
+// says the rest is. Set comparisons of files; the gateway's own counters are not asked.
+
+import { readFileSync } from 'node:fs'
+import { request } from 'undici'
+import type { Arrival } from './stand-in.ts'
+
+/** A delivery as the API lists it, joined to the client's event by the event's own id. */
+export interface Listed { id: string, state: string, sourceId: string }
+
+export interface Finding {
+  accepted: number
+  received: number
+  /** Accepted, never received, and not in a state that a person can see and act on. */
+  lost: string[]
+  /** Accepted and not received; the gateway says `unknown`. */
+  unknown: string[]
+  /** Accepted and not received; still waiting. */
+  waiting: string[]
+  /** Keys received more than once. */
+  repeatedKeys: string[]
+  /** Events that went out under two keys: two deliveries were made of one event. */
+  doubled: string[]
+  /** Delivered by the gateway's word, never received: a lie. */
+  claimedOnly: string[]
+  /** Received, though the client was never promised it and the gateway does not list it. */
+  unexplained: string[]
+}
+
+/** Every delivery of the gateway, page by page. */
+export async function listDeliveries (target: { url: string, apiKey: string }, query: Record<string, string> = {}): Promise<Listed[]> {
+  const found: Listed[] = []
+  let cursor: string | null = null
+  do {
+    const params = new URLSearchParams({ limit: '100', ...query, ...(cursor !== null && { cursor }) })
+    const page = await get(target, `/v1/deliveries?${params}`) as { items: Array<{ id: string, state: string, event: { id: string } }>, next_cursor: string | null }
+    for (const { id, state, event } of page.items) found.push({ id, state, sourceId: event.id })
+    cursor = page.next_cursor
+  } while (cursor !== null)
+  return found
+}
+
+async function get ({ url, apiKey }: { url: string, apiKey: string }, path: string): Promise<unknown> {
+  const response = await request(url + path, { headers: { authorization: `Bearer ${apiKey}` } })
+  const body = await response.body.json()
+  if (response.statusCode !== 200) throw new Error(`${path}: ${response.statusCode} ${JSON.stringify(body)}`)
+  return body
+}
+
+export function readAccepted (file: string): Set<string> {
+  return new Set(readFileSync(file, 'utf8').split('\n').filter(line => line !== ''))
+}
+
+export function readArrivals (file: string): Arrival[] {
+  return readFileSync(file, 'utf8').split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Arrival)
+}
+
+export function judge (accepted: ReadonlySet<string>, arrivals: readonly Arrival[], listed: readonly Listed[]): Finding {
+  const taken = arrivals.filter(({ status }) => status < 300)
+  const refs = new Set(taken.map(({ ref }) => ref))
+  const states = new Map(listed.map(({ sourceId, state }) => [sourceId, state]))
+  const missing = [...accepted].filter(id => !refs.has(id))
+  const inState = (state: string): string[] => missing.filter(id => states.get(id) === state)
+  const keysOf = Map.groupBy(taken, ({ ref }) => ref)
+  return {
+    accepted: accepted.size,
+    received: refs.size,
+    lost: missing.filter(id => !['unknown', 'waiting', 'held'].includes(states.get(id) ?? '')),
+    unknown: inState('unknown'),
+    waiting: inState('waiting'),
+    repeatedKeys: [...Map.groupBy(taken, ({ key }) => key)].filter(([, times]) => times.length > 1).map(([key]) => key),
+    doubled: [...keysOf].filter(([, times]) => new Set(times.map(({ key }) => key)).size > 1).map(([ref]) => ref),
+    claimedOnly: listed.filter(({ sourceId, state }) => state === 'delivered' && !refs.has(sourceId)).map(({ sourceId }) => sourceId),
+    unexplained: [...refs].filter(ref => !states.has(ref))
+  }
+}
