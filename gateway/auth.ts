@@ -24,6 +24,7 @@ declare module 'fastify' {
 export function authenticate (app: FastifyInstance, keys: readonly ApiKeyConfig[]): void {
   const callers = new Map(keys.map(key => [hash(key.key.reveal()), callerOf(key)]))
   app.decorateRequest('caller', null)
+  app.addHook('onRoute', route => { if (route.config?.scope === undefined) throw new Error(`the route ${route.url} names no scope`) })
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === 'public' || request.is404) return

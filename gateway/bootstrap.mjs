@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -52,17 +52,18 @@ function takeLock () {
       if (error.code !== 'EEXIST') throw error
     }
     if (isAbandoned()) rmSync(lock, { force: true })
-    else if (!told) console.error('setup: waiting for another set-up in this folder')
+    else if (!told) console.error('setup: waiting for another set-up in this folder; if there is none, delete .setup.lock')
     told = true
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
   }
 }
 
-// A set-up that was cut off leaves its lock behind, with the number of a process that is no more.
+// A set-up that was cut off leaves its lock behind, with the number of a process that is no more, or empty.
 function isAbandoned () {
   try {
     const owner = Number(readFileSync(lock, 'utf8'))
-    if (owner > 0) process.kill(owner, 0)
+    if (owner === 0) return Date.now() - statSync(lock).mtimeMs > 10_000
+    process.kill(owner, 0)
     return false
   } catch (error) {
     return error.code === 'ESRCH'

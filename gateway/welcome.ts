@@ -27,7 +27,7 @@ function tryIt (config: Config, url: string, shop: string, type: EventSchema): s
     '',
     'and this to see what became of it, with the request the provider got:',
     '',
-    `  curl -s ${url}/v1/deliveries/$(curl -s "${url}/v1/deliveries?source_id=first-1" -H "authorization: Bearer $(cat ${keyFile})" | grep -o 'dlv_[0-9a-f-]*' | head -1) -H "authorization: Bearer $(cat ${keyFile})"`,
+    `  curl -s "${url}/v1/deliveries?source_id=first-1&view=full" -H "authorization: Bearer $(cat ${keyFile})"`,
     '',
     `Shops to try: ${config.shops.map(({ id }) => id).join(', ')}`
   ]

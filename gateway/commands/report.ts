@@ -1,6 +1,6 @@
 // What went wrong, for the person on standard error and, with --json, for the program on standard output.
 
-import type { Detail } from '../contract.ts'
+import type { Detail, Fault } from '../contract.ts'
 import { CODES, GatewayError } from '../errors.ts'
 import { UsageError } from './args.ts'
 import { paint, type Io } from './command.ts'
@@ -51,12 +51,12 @@ function knownError (error: unknown): Known | null {
   return { code: error.code, message: error.message, fix: CODES[error.code].fix, requestId: null, details: error.details as readonly Detail[] }
 }
 
-// By its name: importing its class would load the whole gateway for the sake of --help.
-function isFaults (error: unknown): error is Error & { faults: Parameters<typeof import('../config/format.ts').formatFaults>[0] } {
-  return error instanceof Error && error.name === 'FaultsFound' && 'faults' in error
+// By what it carries: importing its class would load the whole gateway for the sake of --help.
+function isFaults (error: unknown): error is Error & { faults: readonly Fault[] } {
+  return error instanceof Error && 'faults' in error && Array.isArray(error.faults)
 }
 
-async function reportFaults ({ faults }: { faults: Parameters<typeof import('../config/format.ts').formatFaults>[0] }, io: Io): Promise<1> {
+async function reportFaults ({ faults }: { faults: readonly Fault[] }, io: Io): Promise<1> {
   const { faultsAsJson, formatFaults } = await import('../config/format.ts')
   io.stderr.write(`${formatFaults(faults)}\n`)
   asJson(io, { ok: false, faults: faultsAsJson(faults) })

@@ -34,7 +34,7 @@ export function declaredSecrets (root: Cursor, sandbox: boolean): Declared[] {
 export function hideLiterals (file: Source, declared: Declared[]): void {
   for (const { at } of declared) {
     if (isLiteral(at)) file.hide(at.pointer)
-    for (const [key, child] of at.entries()) if (!PUBLIC.has(key)) file.hide(child.pointer)
+    for (const [key, child] of at.entries()) if (!PUBLIC.has(key) || child.keys().length > 0) file.hide(child.pointer)
   }
 }
 
@@ -52,7 +52,7 @@ export function readSecrets (file: Source, files: Files, env: Environment, decla
     const read = readSecret(file, files, env, one)
     result.faults.push(...read.faults)
     if (read.unmade) result.unmade.push(one)
-    if (read.text === null) continue
+    if (read.text === null || read.faults.length > 0) continue
     if (one.use === 'api_key' && apiKeys.has(read.text)) {
       result.faults.push(file.fault('GW_CONFIG_DUPLICATE', one.at.pointer, 'another caller has the same API key', 'Give each caller a key of its own.'))
     }

@@ -36,13 +36,14 @@ const LIST = {
       event_id: { type: 'string', maxLength: 100 },
       source_id: { type: 'string', maxLength: 200 },
       phone: { type: 'string', pattern: '^\\+[1-9][0-9]{6,14}$' },
+      view: { enum: ['short', 'full'], default: 'short' },
       limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 },
       cursor: { type: 'string', maxLength: 100 }
     }
   }
 } as const
 
-interface ListQuery { shop?: string, state?: string, type?: string, provider?: string, event_id?: string, source_id?: string, phone?: string, limit: number, cursor?: string }
+interface ListQuery { shop?: string, state?: string, type?: string, provider?: string, event_id?: string, source_id?: string, phone?: string, view: 'short' | 'full', limit: number, cursor?: string }
 
 const BY_ID = { params: { type: 'object', properties: { id: { type: 'string', maxLength: 60 } } } } as const
 
@@ -51,12 +52,13 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
 
   app.get<{ Querystring: ListQuery }>('/v1/deliveries', { config: { scope: 'deliveries:read' }, schema: LIST }, async request => {
     const { rows, next } = await search(request, options)
-    return { items: rows.map(row => viewOf(row, titleOf)), next_cursor: next }
+    const items = request.query.view === 'full' ? await Promise.all(rows.map(row => full(row.id as string, options))) : rows.map(row => viewOf(row, titleOf))
+    return { items, next_cursor: next }
   })
 
   app.get<{ Params: { id: string } }>('/v1/deliveries/:id', { config: { scope: 'deliveries:read' }, schema: BY_ID }, async request => {
     const row = await find(store, request.params.id, caller(request))
-    return detailsOf(row, await store.read('calls_of_delivery', { delivery_key: row.delivery_key as number }), titleOf)
+    return await full(row.id as string, options)
   })
 
   // Only what certainly was not accepted: with anything else the person would be texted twice.
@@ -77,6 +79,11 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
     const fresh = await find(store, request.params.id, caller(request))
     return reply.code(202).send(viewOf(fresh, titleOf))
   })
+}
+
+async function full (id: string, { store, titleOf }: DeliveryRoutesOptions): Promise<object> {
+  const [row] = await store.read('delivery_by_id', { id })
+  return detailsOf(row as Row, await store.read('calls_of_delivery', { delivery_key: row?.delivery_key as number }), titleOf)
 }
 
 async function find (store: Store, id: string, caller: { mayUse (shop: string): boolean }): Promise<Row> {

@@ -26,7 +26,7 @@ export function eventRoutes (app: FastifyInstance, { door, caller }: EventRoutes
   const parse = app.getDefaultJsonParser('error', 'error')
   for (const media of Object.keys(MODES)) app.addContentTypeParser(media, { parseAs: 'string', bodyLimit: BATCH_CAP_BYTES }, parse)
 
-  app.post('/v1/events', { bodyLimit: BATCH_CAP_BYTES }, async (request, reply) => {
+  app.post('/v1/events', { config: { scope: 'events:write' }, bodyLimit: BATCH_CAP_BYTES }, async (request, reply) => {
     const { id, mayUse } = caller(request)
     const mode = modeOf(request)
     const by: Caller = { mode: mode === 'plain' ? 'plain' : 'cloudevents', defaultSource: `/api-keys/${id}`, mayUse }

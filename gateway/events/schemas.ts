@@ -73,7 +73,7 @@ function createEventSchema (type: string, schema: JsonSchema): EventSchema {
   }
 }
 
-// `if` and `anyOf` say only that something below them failed, which is reported by itself.
+// `if` says only that `then` or `else` failed, which is reported by itself.
 function isCause (error: ErrorObject): boolean {
   return error.keyword !== 'if'
 }

@@ -84,7 +84,7 @@ function run (socket: Socket): void {
     socket.write(request, 'latin1')
   }
   socket.on('data', chunk => {
-    text += chunk.latin1Slice(0, chunk.length)
+    text += chunk.toString('latin1')
     if (bodyAt < 0) {
       const end = text.indexOf('\r\n\r\n')
       if (end < 0) return

@@ -8,7 +8,7 @@ import { substitute } from '../../gateway/config/substitute.ts'
 import type { Fault, JsonSchema } from '../../gateway/contract.ts'
 import { environment, FILES, FULL, load } from './valid.ts'
 
-type Test = typeof t
+type Test = Pick<typeof t, 'testdir'>
 
 /** Writes one file and reads it. */
 function read (t: Test, yaml: string | Buffer, env: Record<string, string> = {}, substitute = true) {
@@ -39,13 +39,13 @@ const REFUSED: Array<[what: string, yaml: string, ...faults: string[]]> = [
   ['a list and a map at once', '- a\nb: 1\n', 'GW_YAML_SYNTAX 2:1'],
   ['an unknown escape', 'a: "\\q"\n', 'GW_YAML_SYNTAX 1:5'],
   ['an open quote', 'a: "b\n', 'GW_YAML_SYNTAX 2:1'],
-  ['keys that stand there twice, all of them', 'a: 1\na: 2\nb: { c: 1, c: 2 }\n a: 3\n'.replace(' a: 3\n', 'a: 3\n'), 'GW_CONFIG_DUPLICATE 2:1', 'GW_CONFIG_DUPLICATE 3:12', 'GW_CONFIG_DUPLICATE 4:1'],
+  ['keys that stand there twice, all of them', 'a: 1\na: 2\nb: { c: 1, c: 2 }\na: 3\n', 'GW_CONFIG_DUPLICATE 2:1', 'GW_CONFIG_DUPLICATE 3:12', 'GW_CONFIG_DUPLICATE 4:1'],
   ['a hundred levels and more', '['.repeat(101) + ']'.repeat(101), 'GW_YAML_FORBIDDEN 1:101'],
   ['a million brackets', '['.repeat(1_000_000), 'GW_YAML_FORBIDDEN 1:101'],
   ['half a million list marks', '- '.repeat(500_000), 'GW_YAML_FORBIDDEN 1:201'],
-  ['levels by indentation', Array.from({ length: 102 }, (_, i) => ' '.repeat(i) + 'a:').join('\n') + ' 1\n', 'GW_YAML_FORBIDDEN 102:105'],
+  ['levels by indentation', Array.from({ length: 102 }, (_, i) => ' '.repeat(i) + 'a:').join('\n') + ' 1\n', 'GW_YAML_FORBIDDEN 102:102'],
   ['syntax faults on two lines', 'a: "\\q"\nb: "\\z"\n', 'GW_YAML_SYNTAX 1:5', 'GW_YAML_SYNTAX 2:5'],
-  ['a reference that cannot be read', 'a: ${X\nb: "x ${Y:-${Z}}"\nc: ${1X}\n', 'GW_CONFIG_ENV_SYNTAX 1:4', 'GW_CONFIG_ENV_SYNTAX 2:7', 'GW_CONFIG_ENV_SYNTAX 3:4'],
+  ['a reference that cannot be read', 'a: ${X\nb: "x ${Y:-${Z}}"\nc: ${1X}\n', 'GW_CONFIG_ENV_SYNTAX 1:4', 'GW_CONFIG_ENV_SYNTAX 2:7', 'GW_CONFIG_ENV_UNSET 2:12', 'GW_CONFIG_ENV_SYNTAX 3:4'],
   ['variables that are not set, all of them', 'a: ${X}\nb: [ "${Y}", "${Z:?tell us}" ]\nc: >-\n  some\n  text ${V}\n', 'GW_CONFIG_ENV_UNSET 1:4', 'GW_CONFIG_ENV_UNSET 2:7', 'GW_CONFIG_ENV_UNSET 2:15', 'GW_CONFIG_ENV_UNSET 5:8'],
   ['two variables in one value', 'a: ${X} and ${Y}\n', 'GW_CONFIG_ENV_UNSET 1:4', 'GW_CONFIG_ENV_UNSET 1:13']
 ]
@@ -114,7 +114,7 @@ t.test('an offset into a value is found in every style of writing it', async t =
 t.test('a fault at what is not there is placed at what would hold it', async t => {
   const { file } = read(t, 'a:\n  b: [1, { c: 2 }]\n')
   const at = (pointer: string, key = false): string => places([file!.fault('GW_CONFIG_VALUE', pointer, '', '', { key })])[0]!
-  t.strictSame([at('/a/b/1/c', true), at('/a/b/1/x'), at('/a/x/y', true), at('', true)], ['2:13', '2:11', '1:1', '1:1'].map(place => `GW_CONFIG_VALUE ${place}`))
+  t.strictSame([at('/a/b/1/c', true), at('/a/b/1/x'), at('/a/x/y', true), at('', true)], ['2:12', '2:10', '1:1', '1:1'].map(place => `GW_CONFIG_VALUE ${place}`))
 })
 
 const SUBSTITUTED: Array<[string, unknown]> = [
@@ -147,6 +147,9 @@ t.test('the names of every object are no variables', async t => {
   t.equal(substitute('${constructor:-none}', {}).text, 'none')
 })
 
+// As text, because an object with this name in it looks like a promise.
+const THEN: JsonSchema = JSON.parse('{ "then": { "required": ["b"] } }')
+
 const CHOICES: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
@@ -154,7 +157,7 @@ const CHOICES: JsonSchema = {
   properties: {
     way: { oneOf: [{ $ref: '#/$defs/way' }, { type: 'object', required: ['kind', 'path'], properties: { kind: { const: 'file' }, path: { type: 'string' } }, additionalProperties: false }] },
     either: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] },
-    when: { type: 'object', properties: { a: { type: 'number' }, b: {} }, if: { required: ['a'] }, then: { required: ['b'] } }
+    when: { type: 'object', properties: { a: { type: 'number' }, b: {} }, if: { required: ['a'] }, ...THEN }
   },
   propertyNames: { maxLength: 8 },
   unevaluatedProperties: false
@@ -163,7 +166,7 @@ const CHOICES: JsonSchema = {
 t.test('of several forms a value may have, only the one it was meant for is told of', async t => {
   const { file, files } = read(t, 'way: { kind: http, ulr: x }\neither: [a, 5]\nwhen: { a: 1 }\nmuch_too_long: 1\n')
   t.strictSame(places(files.check(file!, CHOICES)), [
-    'GW_CONFIG_MISSING_KEY 1:1', 'GW_CONFIG_UNKNOWN_KEY 1:20', 'GW_CONFIG_TYPE 2:13', 'GW_CONFIG_MISSING_KEY 3:1', 'GW_CONFIG_UNKNOWN_KEY 4:1', 'GW_CONFIG_VALUE 4:1'
+    'GW_CONFIG_MISSING_KEY 1:1', 'GW_CONFIG_UNKNOWN_KEY 1:20', 'GW_CONFIG_TYPE 2:13', 'GW_CONFIG_MISSING_KEY 3:1', 'GW_CONFIG_VALUE 4:1', 'GW_CONFIG_UNKNOWN_KEY 4:1'
   ])
   const other = read(t, 'way: 5\neither: 5\n')
   t.strictSame(places(other.files.check(other.file!, CHOICES)), ['GW_CONFIG_TYPE 1:6', 'GW_CONFIG_TYPE 2:9'])
@@ -181,7 +184,7 @@ t.test('a schema that cannot be used is refused, not passed over', async t => {
 })
 
 t.test('faults are shown by place, each with its line and a caret under the column', async t => {
-  const { faults } = read(t, 'b: 1\n\tc: 2\na: ${X:?set X to the client secret}\n'.replace('\tc: 2\n', ''))
+  const { faults } = read(t, 'b: 1\na: ${X:?set X to the client secret}\n')
   t.equal(formatFaults(faults), 'x.yaml:2:4: set X to the client secret. Set the environment variable X.\n    2 | a: ${X:?set X to the client secret}\n      |    ^')
   t.strictSame(faultsAsJson(faults), [{ code: 'GW_CONFIG_ENV_UNSET', file: 'x.yaml', line: 2, column: 4, path: '/a', message: 'set X to the client secret', fix: 'Set the environment variable X.' }])
 })
@@ -190,7 +193,7 @@ t.test('a long line is shown around its fault, and control characters not at all
   const { faults } = read(t, `a: { x: "${'y'.repeat(300)}", b: "${'${Q}'}", c: "\u001b[2J" }\n`)
   const [line, caret] = faults[0]!.excerpt!.split('\n') as [string, string]
   t.ok(line.length < 200)
-  t.notMatch(line, /\u001b/)
+  t.notOk(line.includes('\u001b'))
   t.equal(line.slice(caret.indexOf('^')).startsWith('${Q}'), true)
 })
 

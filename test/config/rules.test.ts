@@ -130,7 +130,8 @@ function without ({ path }: Rule, keys: string[], keep?: string): Broken {
 function keyOffset (doc: Document, path: Path): number {
   const map = path.length === 1 ? doc.contents : doc.getIn(path.slice(0, -1))
   const pair = isMap(map) ? map.items.find(item => isScalar(item.key) && item.key.value === path.at(-1)) : undefined
-  return (pair?.key as Scalar).range![0]
+  if (pair === undefined) throw new Error(`no key at ${path.join('/')}`)
+  return (pair.key as Scalar).range![0]
 }
 
 function edited (change: (doc: Document) => void): string {

@@ -110,11 +110,14 @@ export const FILES = { 'thing.schema.json': '{}', alpha: { 'provider.yaml': 'id:
 
 /** Values for every variable the two configs name; each call makes new ones. */
 export function environment (): Record<string, string> {
-  const secret = (): string => randomBytes(32).toString('base64url')
   return { KEY_ONE: secret(), PERSON: secret(), CALLER: secret(), ACME_KEY: secret() }
 }
 
 /** Loads `gateway.config.yaml` of a folder, without making files. */
 export function load (cwd: string, env: Record<string, string> = environment(), createSecrets = false): Promise<Loaded> {
   return loadConfig({ file: 'gateway.config.yaml', cwd, env, createSecrets })
+}
+
+function secret (): string {
+  return randomBytes(32).toString('base64url')
 }

@@ -9,10 +9,11 @@ function nested (depth: number, wrap: (inner: unknown) => unknown): unknown {
   return value
 }
 
+const list = (inner: unknown): unknown => [inner]
+const object = (inner: unknown): unknown => ({ a: inner })
+const keys = (count: number): object => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]))
+
 t.test('R81 too much structure is found at its place, fast, at any depth', async t => {
-  const list = (inner: unknown): unknown => [inner]
-  const object = (inner: unknown): unknown => ({ a: inner })
-  const keys = (count: number): object => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]))
   const cases: Array<[value: unknown, path: string | null, rule?: string]> = [
     [nested(32, list), null],
     [nested(33, list), '/0'.repeat(32), 'depth'],

@@ -116,7 +116,7 @@ export interface GatewayProcess extends Listening {
 export async function startGatewayProcess (options: GatewayOptions): Promise<GatewayProcess> {
   const file = configFile(options)
   const start = (): Promise<Listening> => startListening({
-    args: [...options.nodeArgs ?? [], 'gateway/cli.ts', 'start', '-c', file],
+    args: [...options.nodeArgs ?? [], process.env['TMP_ENTRY'] ?? 'gateway/cli.ts', 'start', '-c', file],
     env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env },
     ...(options.core !== undefined && { core: options.core })
   })

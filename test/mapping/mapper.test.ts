@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import type { CompiledTree, Fault, Readable } from '../../gateway/contract.ts'
+import type { CompiledTree, Fault, JsonSchema, Readable } from '../../gateway/contract.ts'
 import { MappingError } from '../../gateway/errors.ts'
 import { createMapper } from '../../gateway/mapping/mapper.ts'
 import { diff } from '../../gateway/mapping/case.ts'
@@ -117,6 +118,23 @@ t.test('R83 numbers and ids come out as they went in, byte for byte', async t =>
   t.throws(() => tree.render({ data: { id: 'a', n: Infinity } }), MappingError)
 })
 
+t.test('a leaf that is read directly gives what the engine would give', async t => {
+  const file = sourceFile(t, 'a: b')
+  const key = fc.constantFrom('x', 'y', 'constructor', 'length')
+  const inner = fc.dictionary(key, fc.oneof(fc.constantFrom<unknown>(null, false, '', 0, 'text', -0), fc.array(fc.integer(), { maxLength: 2 })))
+  const data = fc.dictionary(key, fc.oneof(inner, fc.constantFrom<unknown>(null, 'text', 7)))
+  for (const output of ['{{ data.x }}', '{{ data.x.y }}', '{{ data["x"].length }}', '{{ data.x.constructor }}', '{{ data.x.y | default: "z" }}', '{{ data.y | default: 5 }}']) {
+    const direct = mapper.compile(output, file, '', ANY, [])
+    const engine = mapper.compile(`{% if true %}${output}{% endif %}`, file, '', ANY, [])
+    const result = (tree: CompiledTree, scope: object): string => {
+      let value: unknown
+      const error = thrown(() => { value = tree.render(scope) })
+      return error === null ? JSON.stringify(value) : error.message
+    }
+    fc.assert(fc.property(data, given => { t.equal(result(direct, { data: given }), result(engine, { data: given }), output) }), { numRuns: 100, seed: 5 })
+  }
+})
+
 // ── errors while rendering ─────────────────────────────────────────────────────────────────────
 
 t.test('an error names file, line and key of the leaf, and repeats nothing of the data', async t => {
@@ -131,7 +149,7 @@ t.test('what has no place in JSON or in text is an error, not silence', async t 
   const data = { o: { a: 1 }, list: [{ a: 1 }], n: 0, own: { toString: 1 }, f: () => 'x', d: new Date(0), p: JSON.parse('{"__proto__": {"x": 1}}') as unknown }
   const templates = ['{{ data.absent }}', '{{ data.o.absent }}', 'x {{ data.o }}', 'x {{ data.list }}', '{{ data.list | join: "," }}', '{{ data.o | append: "x" }}',
     '{{ data.own | append: "x" }}', '{{ 1 | divided_by: data.n }}', '{{ data.f }}', '{{ data.d }}', '{{ data.p }}', '{{ shop.loop }}', '{{ data.o | upcase }}']
-  for (const template of templates) t.throws(() => render(t, { leaf: template }, { data, shop: { loop: new (class Loop {})() } }), MappingError, template)
+  for (const template of templates) t.throws(() => render(t, { leaf: template }, { data, shop: { loop: new Map() } }), MappingError, template)
 })
 
 t.test('#67 one rendering leaves nothing behind for the next', async t => {
@@ -200,7 +218,7 @@ const HOSTILE: Record<string, string> = {
   'chance': '{{ data.list | sample }}'
 }
 
-t.test('#64 #65 #66 every hostile template is contained on the main thread: refused, an error, or at most 64 KiB in 100 ms', async t => {
+t.test('#64 #65 #66 every hostile template is contained on the main thread: refused, an error, or at most 64 KiB, in 100 ms', async t => {
   const data = {
     s: 'x', big: 'abcdefghij'.repeat(6000), blanks: ' \t'.repeat(25_000), tags: '<a <script '.repeat(5000), list: ['a', 'b']
   }
@@ -208,29 +226,34 @@ t.test('#64 #65 #66 every hostile template is contained on the main thread: refu
   mapper.compile('{{ data.s | upcase }}', file, '', ANY, []).render({ data }) // the first run pays for loading
   const slow: string[] = []
   for (const [name, template] of Object.entries(HOSTILE)) {
-    const outcomes: string[] = []
-    const took = (): number => {
-      const from = performance.now()
-      outcomes.push(attempt(template, file, data))
-      return performance.now() - from
-    }
-    // the fastest of three: other processes share the machine
-    const ms = Math.min(took(), took(), took())
-    t.ok(outcomes.every(outcome => /^(refused|MappingError|small)$/.test(outcome)), `${name}: ${outcomes[0]}`)
-    if (ms > 100) slow.push(`${name} ${Math.round(ms)} ms`)
+    const tries = [attempt(template, file, data), attempt(template, file, data), attempt(template, file, data)]
+    t.ok(tries.every(({ outcome }) => /^(refused|MappingError|small)$/.test(outcome)), `${name}: ${tries[0]?.outcome}`)
+    const loadMs = Math.min(...tries.map(({ loadMs }) => loadMs))
+    const renderMs = Math.min(...tries.map(({ renderMs }) => renderMs))
+    if (loadMs > 100 || renderMs > 100) slow.push(`${name}: load ${loadMs} ms, render ${renderMs} ms`)
   }
   t.strictSame(slow, [])
 })
 
-function attempt (template: string, file: ReturnType<typeof sourceFile>, data: object): string {
+interface Attempt { outcome: string, loadMs: number, renderMs: number }
+
+function attempt (template: string, file: ReturnType<typeof sourceFile>, data: object): Attempt {
   const faults: Fault[] = []
+  const from = cpuMs()
   const tree = mapper.compile(template, file, '', ANY, faults)
-  if (faults.length > 0) return 'refused'
-  const error = thrown(() => {
-    const out = tree.render({ data })
-    if (JSON.stringify(out).length > 2 * 64 * 1024) throw new RangeError('large')
-  })
-  return error === null ? 'small' : error.name
+  const loaded = cpuMs()
+  if (faults.length > 0) return { outcome: 'refused', loadMs: loaded - from, renderMs: 0 }
+  let out: unknown
+  const error = thrown(() => { out = tree.render({ data }) })
+  const renderMs = cpuMs() - loaded
+  const size = typeof out === 'string' ? out.length : JSON.stringify(out ?? '').length
+  return { outcome: error?.name ?? (size <= 64 * 1024 ? 'small' : `${size} characters`), loadMs: loaded - from, renderMs }
+}
+
+// Time of this thread alone: other processes share the machine.
+function cpuMs (): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
 
 t.test('a tree of hostile leaves has the limits of one', async t => {
@@ -368,6 +391,54 @@ t.test('what the check accepts renders for the least data the schema allows', as
   const { tree, faults } = compile(t, 'a: "{% if data.note %}{{ data.note }}{% endif %}"\nb: "{{ data.customer.email | default: \'\' }}"\nc: "{% case data.note %}{% when \'a\' %}{{ data.note }}{% else %}-{% endcase %}"\nd: "{% if data.note == nil %}none{% else %}{{ data.note }}{% endif %}"', READABLE)
   t.strictSame(faults, [])
   t.strictSame(tree.render({ data: { customer: { name: 'Ada' }, products: [{ title: 'x' }], tags: [] } }), { a: '', b: '', c: '-', d: 'none' })
+})
+
+// The properties of both kinds of message, as a provider's mapping would write them.
+const STOCK = `
+title: "{{ data.product.title }}"
+title_incl_variant: "{{ data.product.title }}{% if data.variant.title %} - {{ data.variant.title }}{% endif %}"
+variant_title: "{{ data.variant.title | default: '' }}"
+price: "{{ data.variant.price.amount }}"
+link: "{{ data.variant.checkout_url | default: data.variant.url }}"
+image_url: "{{ data.product.image_url | default: '' }}"
+customer_name: "{{ data.customer.name }}"
+country: "{{ data.customer.country | country_name }}"
+`
+const PREORDER = `
+first_product: "{{ data.products.first.title }}"
+products: "{{ data.products | map: 'title' | join: ', ' }}"
+products_count: "{{ data.products | size }}"
+other_count: "{{ data.products | size | minus: 1 }}"
+shipping_timeline: "{{ data.shipping_timeline | default: '' }}"
+order_name: "{{ data.order.name }}"
+order_number: "{{ data.order.number }}"
+customer_phone: "{{ data.customer.phone | default: '' }}"
+`
+
+t.test('mappings of the shipped event types pass the check and render every example of their schema', async t => {
+  const shipped = (type: string): JsonSchema => JSON.parse(readFileSync(new URL(`../../schemas/events/${type}.schema.json`, import.meta.url), 'utf8'))
+  const rendered = (type: string, yaml: string): unknown[] => {
+    const schema = shipped(type)
+    const { tree, faults } = compile(t, yaml, { data: schema })
+    t.strictSame(faults, [], type)
+    return (schema.examples as unknown[]).map(data => tree.render({ data }))
+  }
+  const [full, least, awkward] = rendered('back_in_stock.alert', STOCK)
+  t.strictSame(full, { title: 'Floral Shirt', title_incl_variant: 'Floral Shirt - Medium', variant_title: 'Medium', price: '49.90', link: 'https://acme.example/cart/8001:1', image_url: 'https://cdn.example/floral-shirt.jpg', customer_name: 'Ada Example', country: 'United States' })
+  t.strictSame(least, { title: 'Mug', title_incl_variant: 'Mug', variant_title: '', price: '5', link: 'https://acme.example/products/mug?variant=8002', image_url: '', customer_name: '', country: 'United States' })
+  t.match(awkward, { title: '12" \\ «Łódź» {{ vase }} </b> 花瓶 🏺', country: 'United Kingdom' })
+  t.strictSame(rendered('back_in_stock.reminder', STOCK), [full, least, awkward])
+  t.strictSame(rendered('preorder.confirmed', PREORDER).slice(0, 2), [
+    { first_product: 'Floral Shirt', products: 'Floral Shirt, Mug', products_count: 2, other_count: 1, shipping_timeline: 'Ships in 2 weeks', order_name: '#1001', order_number: 1001, customer_phone: '+12015550123' },
+    { first_product: 'Mug', products: 'Mug', products_count: 1, other_count: 0, shipping_timeline: '', order_name: '#1002', order_number: 1002, customer_phone: '' }
+  ])
+})
+
+t.test('R86 a preorder of 1,000 lines renders within the limits', async t => {
+  const data = { customer: {}, order: { name: '#1', number: 1 }, products: Array.from({ length: 1000 }, (_, i) => ({ title: `Product ${i}`, quantity: 1 })) }
+  const out = render(t, { products: '{{ data.products | map: "title" | join: ", " }}', lines: '{% for p in data.products %}{{ p.quantity }} x {{ p.title }}{% unless forloop.last %}, {% endunless %}{% endfor %}' }, { data })
+  t.match((out as Record<string, string>).products, /^Product 0, .*, Product 999$/)
+  t.match((out as Record<string, string>).lines, /^1 x Product 0, .*, 1 x Product 999$/)
 })
 
 t.test('differences of a case are told by place', async t => {
