@@ -1,6 +1,6 @@
 // Who is calling: API keys with scopes, each for named shops or all. Every route names its scope; one that names none is closed.
 
-import { createHash } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiKeyConfig, Scope } from './contract.ts'
 import { GatewayError } from './errors.ts'
@@ -47,4 +47,4 @@ function callerOf (key: ApiKeyConfig): Caller {
   return { id, scopes, shops, mayUse: shop => named === null || named.has(shop) }
 }
 
-function hash (token: string): string { return createHash('sha256').update(token).digest('base64') }
+function hash (token: string): string { return digest('sha256', token, 'base64') }

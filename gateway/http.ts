@@ -21,7 +21,6 @@ export function createHttp (options: HttpOptions): FastifyInstance {
     bodyLimit: 256 * 1024,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
-    handlerTimeout: 30_000,
     return503OnClosing: true,
     exposeHeadRoutes: false,
     genReqId: () => options.runtime.id('req_'),
@@ -55,8 +54,7 @@ const FASTIFY_CODES: Record<string, Code> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'GW_TOO_LARGE',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'GW_JSON',
   FST_ERR_CTP_INVALID_JSON_BODY: 'GW_JSON',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'GW_JSON',
-  FST_ERR_HANDLER_TIMEOUT: 'GW_BUSY'
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'GW_JSON'
 }
 
 function asGatewayError (error: FastifyError): GatewayError {

@@ -24,13 +24,12 @@ export function commandOf (argv: readonly string[]): Asked {
   const every = Object.assign({}, ...COMMANDS.map(({ options }) => options), GLOBAL_OPTIONS) as Record<string, Option>
   const { tokens } = parseArgs({ args: [...argv], options: parsable(every), strict: false, allowPositionals: true, tokens: true })
   const words = tokens.filter(token => token.kind === 'positional')
+  if (asksForHelp(argv)) return helpFor(words.map(({ value }) => value), argv)
   if (words.length === 0) return { command: null, rest: [...argv] }
   const found = find(words.map(({ value }) => value))
-  if ('fault' in found && asksForHelp(argv)) return { command: named('help'), rest: words.map(({ value }) => value) }
   if ('fault' in found) throw new GatewayError('GW_USAGE', `${found.fault} ${found.fix}`)
   const taken = new Set(words.slice(0, found.words).map(({ index }) => index))
   const rest = argv.filter((_, at) => !taken.has(at))
-  if (asksForHelp(argv)) return { command: named('help'), rest: found.command.name.split(' ') }
   return { command: found.command, rest }
 }
 
@@ -88,6 +87,10 @@ function asksForHelp (argv: readonly string[]): boolean {
   return argv.slice(0, end === -1 ? argv.length : end).some(arg => arg === '--help' || arg === '-h')
 }
 
-function named (name: string): Command {
-  return COMMANDS.find(command => command.name === name) as Command
+// Arguments after the command's name are none of help's business.
+function helpFor (words: readonly string[], argv: readonly string[]): Asked {
+  const command = COMMANDS.find(({ name }) => name === 'help') as Command
+  const found = find(words)
+  const about = 'command' in found ? found.command.name.split(' ') : words
+  return { command, rest: [...about, ...argv.filter(arg => arg === '--json')] }
 }

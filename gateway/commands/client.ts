@@ -3,7 +3,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Config, Detail } from '../contract.ts'
 import type { Call } from './command.ts'
-import { Refused } from './report.ts'
+import { Problem } from './report.ts'
 
 const TIMEOUT_MS = 30_000
 
@@ -13,22 +13,20 @@ export interface Ask {
   query?: Readonly<Record<string, string | undefined>>
   body?: unknown
   contentType?: string
-  /** Statuses above 299 whose body is an answer nevertheless. */
-  accept?: readonly number[]
 }
 
-/** Asks a route of the gateway and gives the JSON of its answer. Throws Refused, or GW_UNREACHABLE. */
+/** Asks a route of the gateway and gives the JSON of its answer. Throws Problem, or GW_UNREACHABLE. */
 export type Client = <T>(path: string, ask?: Ask) => Promise<T>
 
 /** A client for the gateway that the options, the environment or the config name. Throws GW_USAGE without a key. */
 export async function connect (call: Call): Promise<Client> {
   const { url, key } = await target(call)
-  return async (path, { method = 'GET', query = {}, body, contentType = 'application/json', accept = [] } = {}) => {
+  return async (path, { method = 'GET', query = {}, body, contentType = 'application/json' } = {}) => {
     const address = new URL(`${url}${path}`)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value)
     const headers = { authorization: `Bearer ${key}`, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': contentType }) }
     const request = { method, headers, redirect: 'manual' as const, signal: AbortSignal.timeout(TIMEOUT_MS), ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-    return await read(await reach(address, request), url, accept)
+    return await read(await reach(address, request), url)
   }
 }
 
@@ -40,18 +38,18 @@ async function reach (address: URL, request: RequestInit): Promise<Response> {
   }
 }
 
-async function read<T> (response: Response, url: string, accept: readonly number[]): Promise<T> {
+async function read<T> (response: Response, url: string): Promise<T> {
   const text = await response.text().catch(() => '')
   const answer = json(text)
   if (answer === undefined) throw new GatewayError('GW_UNREACHABLE', `What answers at ${url} is no gateway (status ${response.status})`)
-  if (response.ok || accept.includes(response.status)) return answer as T
+  if (response.ok) return answer as T
   throw refusal(answer, response.status, url)
 }
 
 function refusal (answer: unknown, status: number, url: string): Error {
   const error = (answer as { error?: Record<string, unknown> } | null)?.error
   if (typeof error?.['code'] !== 'string') return new GatewayError('GW_UNREACHABLE', `What answers at ${url} is no gateway (status ${status})`)
-  return new Refused({
+  return new Problem({
     code: error['code'],
     message: String(error['message'] ?? `The gateway answered ${status}`),
     fix: String(error['fix'] ?? ''),
@@ -85,7 +83,12 @@ async function localConfig (call: Call): Promise<Config> {
 function firstKey ({ security: { apiKeys } }: Config): string {
   const [first] = apiKeys
   if (first === undefined) throw new GatewayError('GW_USAGE', 'the config declares no API key: give --key, or GATEWAY_API_KEY')
-  return first.key.reveal()
+  try {
+    return first.key.reveal()
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    throw new Problem({ code: 'GW_UNREACHABLE', message: 'The gateway was never started here: its first start makes the API key', fix: 'Start the gateway, or give --url and --key of another one.' })
+  }
 }
 
 function urlOf ({ server: { host, port } }: Config): string {

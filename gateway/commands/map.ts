@@ -1,7 +1,6 @@
 import type { Config, MappingScope, PreparedRequest, Provider } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { EventSchema } from '../events/schemas.ts'
-import type { Loaded } from '../load.ts'
 import { caseScope } from '../providers/cases.ts'
 import { sentence } from '../reasons.ts'
 import type { Call, Result, Run } from './command.ts'
@@ -26,7 +25,7 @@ export const map: Run = async call => {
 }
 
 function checkData (schema: EventSchema, { data }: Given): void {
-  const details = schema.faults(data).map(fault => ({ ...fault, path: `/data${fault.path}` }))
+  const details = schema.faults(data).map(fault => Object.assign(fault, { path: `/data${fault.path}` }))
   if (details.length > 0) throw new GatewayError('GW_EVENT_INVALID', `The data does not fit the schema of ${schema.type}.`, { details })
 }
 
@@ -54,11 +53,11 @@ function refused (call: Call, type: string, { id, title }: Provider, { reason, d
   return { exit: 1, value: { type, provider: id, refused: { reason, sentence: said, detail } }, text }
 }
 
-function shown (type: string, { id, baseUrl, groups }: Provider, request: PreparedRequest, call: Call): Result {
+function shown (type: string, { id, baseUrl }: Provider, request: PreparedRequest, call: Call): Result {
   const { name, group, method, path, headers, body } = request
   const url = `${baseUrl}${path}`
   const head = Object.entries(headers).map(([header, value]) => `${header}: ${printable(value)}`)
   const text = [call.paint('bold', `${method} ${printable(url)}`), ...head, ...(body === null ? [] : ['', readable(body)])].join('\n')
-  call.remark(`request "${name}", limit "${groups[group]?.name ?? group}"; credentials are added when it is sent`)
+  call.remark(`request "${name}", limit "${group}"; credentials are added when it is sent`)
   return { exit: 0, value: { type, provider: id, request: { name, limit: group, method, url, headers, body: body === null ? null : parsed(body) } }, text }
 }

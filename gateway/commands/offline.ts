@@ -1,9 +1,10 @@
 // What the commands share that work on the files alone.
 
 import type { Config } from '../contract.ts'
-import { GatewayError, nearest, type Code } from '../errors.ts'
+import { nearest, type Code } from '../errors.ts'
 import { loadSound, type Loaded } from '../load.ts'
 import type { Call } from './command.ts'
+import { Problem } from './report.ts'
 
 /** All that the config names. Makes no file. Throws FaultsFound. */
 export function load (call: Call, sandbox: boolean | null = null): Promise<Loaded> {
@@ -16,8 +17,8 @@ export function pick<T> (what: string, name: string, members: ReadonlyMap<string
   const found = members.get(name)
   if (found !== undefined) return found
   const near = nearest(name, members.keys())
-  const choice = near === null ? `There is: ${[...members.keys()].join(', ') || 'none'}.` : `Did you mean "${near}"?`
-  throw new GatewayError(code, `There is no ${what} "${name}". ${choice}`)
+  const fix = near === null ? `There is: ${[...members.keys()].join(', ') || 'none'}.` : `Did you mean "${near}"?`
+  throw new Problem({ code, message: `There is no ${what} "${name}"`, fix })
 }
 
 function sandboxOf ({ sandbox }: Config): string | null {

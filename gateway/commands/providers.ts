@@ -9,7 +9,7 @@ export const list: Run = async call => {
   const items = [...providers.values()].map(provider => summary(provider, call.io.cwd))
   const heads = ['ID', 'TITLE', 'CHANNELS', 'NEEDS', 'EVENTS', 'STATE', 'FOLDER']
   const rows = items.map(({ id, title, channels, needs, events, coming_soon: soon, folder }) => [id, title, channels, needs, events.length, soon ? 'coming soon' : 'ready', folder])
-  return { exit: 0, value: { items }, text: table(heads.map(head => call.paint('bold', head)), rows) }
+  return { exit: 0, value: { items }, text: table(heads, rows, head => call.paint('bold', head)) }
 }
 
 export const show: Run = async call => {

@@ -7,20 +7,20 @@ import { paint, type Io } from './command.ts'
 import { usageLine } from './help.ts'
 import { printable } from './text.ts'
 
-/** The gateway answered with an error; its code may be one that this version does not know. */
-export class Refused extends Error {
-  override readonly name = 'Refused'
+/** An error with a remedy of its own: the gateway's answer, whose code may be unknown to this version, or one of the command line. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
   readonly code: string
   readonly fix: string
   readonly requestId: string | null
   readonly details: readonly Detail[]
 
-  constructor (error: { code: string, message: string, fix: string, requestId: string | null, details: readonly Detail[] }) {
+  constructor (error: { code: string, message: string, fix: string, requestId?: string | null, details?: readonly Detail[] }) {
     super(error.message)
     this.code = error.code
     this.fix = error.fix
-    this.requestId = error.requestId
-    this.details = error.details
+    this.requestId = error.requestId ?? null
+    this.details = error.details ?? []
   }
 }
 
@@ -46,9 +46,10 @@ export function detailLine ({ path, message, got }: Detail): string {
 interface Known { code: string, message: string, fix: string, requestId: string | null, details: readonly Detail[] }
 
 function knownError (error: unknown): Known | null {
-  if (error instanceof Refused) return error
+  if (error instanceof Problem) return error
   if (!(error instanceof GatewayError)) return null
-  return { code: error.code, message: error.message, fix: CODES[error.code].fix, requestId: null, details: error.details as readonly Detail[] }
+  const fix = error instanceof UsageError ? `See: gateway help ${error.command.name}.` : CODES[error.code].fix
+  return { code: error.code, message: error.message, fix, requestId: null, details: error.details as readonly Detail[] }
 }
 
 // By what it carries: importing its class would load the whole gateway for the sake of --help.

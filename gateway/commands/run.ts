@@ -1,7 +1,8 @@
 // One use of the command line: finds the command, runs it, prints what it found, tells the exit code.
 
-import { callOf, commandOf } from './args.ts'
-import type { Io, Result } from './command.ts'
+import { GatewayError } from '../errors.ts'
+import { callOf, commandOf, UsageError } from './args.ts'
+import type { Call, Command, Io, Result } from './command.ts'
 import { overview } from './help.ts'
 import { report } from './report.ts'
 import { COMMANDS } from './table.ts'
@@ -17,16 +18,24 @@ export async function run (io: Io, version: () => string): Promise<0 | 1 | 2> {
 
 async function attempt (io: Io, version: () => string): Promise<0 | 1 | 2> {
   const { argv } = io
-  if (argv[0] === '--version') return print(io, argv.includes('--json'), { exit: 0, value: { version: version() }, text: version() })
+  if (argv.includes('--version') && argv.every(arg => arg === '--version' || arg === '--json')) return print(io, argv.includes('--json'), { exit: 0, value: { version: version() }, text: version() })
   const { command, rest } = commandOf(argv)
-  if (command === null && argv.some(arg => arg === '--help' || arg === '-h')) return print(io, false, { exit: 0, value: null, text: overview(COMMANDS) })
   if (command === null) {
     io.stderr.write(`${overview(COMMANDS)}\n`)
     return 2
   }
   const call = callOf(command, rest, io)
-  const act = await command.load()
-  return print(io, call.json, await act(call))
+  return print(io, call.json, await act(command, call))
+}
+
+async function act (command: Command, call: Call): Promise<Result> {
+  const run = await command.load()
+  try {
+    return await run(call)
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'GW_USAGE') throw new UsageError(command, error.message)
+    throw error
+  }
 }
 
 function print (io: Io, json: boolean, { exit, value, text }: Result): 0 | 1 {

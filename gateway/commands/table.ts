@@ -109,7 +109,7 @@ export const COMMANDS: readonly Command[] = [
       'event-id': { value: 'id', summary: 'of the event with this id of the gateway\'s (evt_…)' },
       'source-id': { value: 'id', summary: 'of the event with this id of its source\'s' },
       phone: { value: 'phone', summary: 'to this person, E.164' },
-      limit: { value: 'n', summary: 'this many at most', integer: { min: 1, max: 1000 } },
+      limit: { value: 'n', summary: 'this many at most', integer: { min: 1, max: 200 } },
       cursor: { value: 'cursor', summary: 'the next ones after a list that was cut' }
     },
     example: 'gateway deliveries list --shop acme.example --state rejected',
@@ -135,7 +135,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'shops list',
     summary: 'List the shops the gateway knows.',
     positionals: [],
-    options: { limit: { value: 'n', summary: 'this many at most', integer: { min: 1, max: 1000 } }, cursor: { value: 'cursor', summary: 'the next ones after a list that was cut' } },
+    options: { limit: { value: 'n', summary: 'this many at most', integer: { min: 1, max: 200 } }, cursor: { value: 'cursor', summary: 'the next ones after a list that was cut' } },
     example: 'gateway shops list',
     load: async () => (await import('./shops.ts')).list
   },

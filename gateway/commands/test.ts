@@ -23,7 +23,7 @@ interface FolderRun { provider: Provider, ok: boolean, cases: CaseRun[], faults:
 
 function runOf (provider: Provider, { files, schemas }: Loaded): FolderRun {
   const { results, faults } = runCases(provider, files)
-  const cases = results.map(result => ({ ...result, differences: [...misfits(result, schemas), ...differences(result)] }))
+  const cases = results.map(result => Object.assign(result, { differences: [...misfits(result, schemas), ...differences(result)] }))
   return { provider, ok: faults.length === 0 && cases.every(({ differences }) => differences.length === 0), cases, faults }
 }
 

@@ -12,11 +12,12 @@ export function cell (value: unknown): string {
   return printable(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 
-/** Rows under their heads, columns as wide as their widest cell. */
-export function table (heads: readonly string[], rows: ReadonlyArray<readonly unknown[]>): string {
+/** Rows under their heads, columns as wide as their widest cell; `paint` colours the heads. */
+export function table (heads: readonly string[], rows: ReadonlyArray<readonly unknown[]>, paint = (text: string): string => text): string {
   const cells = [heads, ...rows.map(row => row.map(cell))]
   const widths = heads.map((_, at) => Math.max(...cells.map(row => width(row[at] ?? ''))))
-  return cells.map(row => row.map((text, at) => text + ' '.repeat((widths[at] as number) - width(text))).join('  ').trimEnd()).join('\n')
+  const [head = '', ...lines] = cells.map(row => row.map((text, at) => text + ' '.repeat((widths[at] as number) - width(text))).join('  ').trimEnd())
+  return [paint(head), ...lines].join('\n')
 }
 
 /** `name  value` lines; those without a value are left out. */

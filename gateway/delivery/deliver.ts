@@ -3,6 +3,7 @@
 
 import type { Answer, Config, PreparedRequest, Priority, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { STATE } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
 import type { Connection, Shops, ShopState } from '../shops/shops.ts'
 import { OpenAccount } from './account.ts'
@@ -24,6 +25,9 @@ const GATHER_MS = 4
 const IDLE_MS = 10_000
 const ANSWER_KEPT = 2000
 const RECONCILE_AFTER_MS = 60_000
+const BROKEN_AFTER_MS = 60_000
+/** A hook may hold a delivery for a reason of its own; it is asked again after this. */
+const HOLD_AGAIN_MS = 60_000
 
 /** One attempt, as the log and the metrics see it. No phone number and no secret. */
 export interface Attempt {
@@ -313,7 +317,7 @@ export class Deliver {
     const refusals: Step[] = []
     try {
       for (const row of rows) {
-        const made = await this.#prepare(account, channel.provider, row)
+        const made = await this.#prepare(account, channel.provider, row).catch(error => this.#broken(row, channel.provider, error as Error))
         if ('steps' in made) refusals.push(...made.steps)
         else flights.push(made)
       }
@@ -331,6 +335,13 @@ export class Deliver {
     }
     for (const flight of flights) void this.#fly(account, channel, flight).catch(error => { this.#o.onError(error) })
     if (flights.length < rows.length) { this.#go(account); this.#woken(channel, account) }
+  }
+
+  /** A bug in a provider's code or mapping sets its delivery aside; what the gateway itself lacks just now is tried later. */
+  #broken (row: Row, provider: Provider, error: Error): { steps: Step[] } {
+    this.#o.onError(error)
+    if (error instanceof GatewayError) return { steps: this.#rest(row, row.state as number, 'deferred', error.message, this.#o.runtime.now() + BROKEN_AFTER_MS) }
+    return { steps: this.#refuse(row, provider, 'mapping_failed', `${error.name}: ${error.message}`.slice(0, 300)) }
   }
 
   async #commitCalls (flights: Flight[], refusals: Step[]): Promise<void> {
@@ -354,7 +365,7 @@ export class Deliver {
     const scope = scopeOf(row, state, connection)
     const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null }, scope)
     if (verdict.is === 'defer') return { steps: this.#rest(row, row.state as number, verdict.reason, null, verdict.untilAt) }
-    if (verdict.is === 'hold') return { steps: this.#rest(row, row.state as number, verdict.reason, null, now + RECONCILE_AFTER_MS) }
+    if (verdict.is === 'hold') return { steps: this.#rest(row, row.state as number, verdict.reason, null, now + HOLD_AGAIN_MS) }
     if (verdict.is === 'reject') return { steps: this.#refuse(row, provider, verdict.reason, verdict.detail ?? null) }
     const prepared = row.state === STATE.unknown ? { ok: true as const, request: stored(row) } : provider.prepare(row.type as string, scope)
     if (!prepared.ok) return { steps: this.#refuse(row, provider, prepared.reason, prepared.detail) }

@@ -17,7 +17,8 @@ export interface Case {
   expect: { method: string, path: string, headers: Record<string, string>, body?: unknown } | { refused: string }
 }
 
-export interface CaseResult { case: Case, scope: MappingScope, fault: Fault | null }
+/** `got`: the request as cases write it, or the reason why there is none. */
+export interface CaseResult { case: Case, scope: MappingScope, got: unknown, fault: Fault | null }
 
 const HEADERS: JsonSchema = { type: 'object', additionalProperties: { type: 'string' } }
 const EXPECT: JsonSchema = {
@@ -78,10 +79,10 @@ function runCase (one: Case, provider: Provider, file: SourceFile, at: string): 
   const prepared = provider.prepare(one.type, scope)
   const got = prepared.ok ? shown(prepared.request) : { refused: prepared.reason }
   const difference = differenceOf(one.expect, got, '')
-  if (difference === null) return { case: one, scope, fault: null }
+  if (difference === null) return { case: one, scope, got, fault: null }
   const detail = prepared.ok ? '' : ` (${prepared.detail})`
   const message = `${one.name}: ${difference.message}${detail}`
-  return { case: one, scope, fault: file.fault('GW_CASE_FAILED', `${at}/expect${difference.pointer}`, message, 'Correct the mapping, or the case.') }
+  return { case: one, scope, got, fault: file.fault('GW_CASE_FAILED', `${at}/expect${difference.pointer}`, message, 'Correct the mapping, or the case.') }
 }
 
 /** A request as cases write it. */

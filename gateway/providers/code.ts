@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { GatewayError } from '../errors.ts'
 import type { ProviderCode, SandboxPlugin } from '../contract.ts'
 import { within } from './manifest.ts'
 
@@ -16,12 +17,12 @@ export async function providerCode (id: string, dir: string): Promise<{ code: Pr
   return code.id === id ? { code } : { problem: `index.ts says it is "${code.id}"`, id: code.id }
 }
 
-/** The default export of sandbox.ts, or null where there is no sandbox.ts. Throws where it cannot be used: it is a tool, not a part. */
+/** The default export of sandbox.ts, or null where there is no sandbox.ts. Throws GW_PROVIDER_CODE where it cannot be used. */
 export async function sandboxCode (dir: string): Promise<SandboxPlugin | null> {
   if (!existsSync(join(dir, 'sandbox.ts'))) return null
   const found = await defaultExport(dir, 'sandbox.ts')
-  if ('problem' in found) throw new Error(found.problem)
-  if (typeof found.value !== 'function') throw new Error('sandbox.ts has no function as its default export')
+  if ('problem' in found) throw new GatewayError('GW_PROVIDER_CODE', `${dir}: ${found.problem}`)
+  if (typeof found.value !== 'function') throw new GatewayError('GW_PROVIDER_CODE', `${dir}: sandbox.ts has no function as its default export`)
   return found.value as SandboxPlugin
 }
 

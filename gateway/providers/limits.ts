@@ -35,7 +35,7 @@ export function limitGroups (limits: Record<string, LimitSource>, instead: Recor
   return Object.fromEntries(Object.entries(limits).map(([name, { match, windows }]) => [name, {
     name,
     match: match.map(endpoint),
-    windows: instead[name] ?? windows.map(({ max, per }) => ({ max, perMs: durationMs(per) }))
+    windows: (Object.hasOwn(instead, name) ? instead[name] : undefined) ?? windows.map(({ max, per }) => ({ max, perMs: durationMs(per) }))
   }]))
 }
 

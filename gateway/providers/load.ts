@@ -65,7 +65,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
 function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions, compiling: Compiling, code: ProviderCode): Provider {
   const prepare = compileEvents(manifest, options.eventTypes, compiling)
   const request = compileRequests(manifest, compiling)
-  return {
+  return Object.freeze({
     id: manifest.id,
     title: manifest.title,
     dir: config.path,
@@ -89,7 +89,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     authorize: compileAuth(manifest, compiling),
     judge: compileOutcomes(manifest.outcomes, compiling),
     standIn: standInFacts(manifest, compiling)
-  }
+  })
 }
 
 function groupOf (manifest: Manifest, request: string): string {

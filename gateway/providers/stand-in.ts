@@ -20,7 +20,7 @@ export function standIn (facts: StandIn): SandboxPlugin {
   const endpoints: Endpoint[] = facts.requests.map(request => ({ ...request, fits: request.schema === null ? null : ajv.compile(request.schema) }))
   return (app, context) => {
     app.all('/*', async (request, reply) => {
-      const path = '/' + (request.params as { '*': string })['*']
+      const path = request.url.slice(app.prefix.length).split('?')[0] as string // as sent: a %2F divides nothing
       const here = endpoints.filter(one => covers(one.path, path))
       if (here.length === 0) return refuse(reply, { status: 404, code: 'not_found', message: `no ${path} here` })
       const endpoint = here.find(one => one.method === request.method)

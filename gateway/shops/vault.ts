@@ -1,7 +1,7 @@
 // Secrets at rest: AES-256-GCM, bound to shop, provider, field, key and version, so that a sealed secret
 // moved to another row opens nowhere.
 
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import type { Secret } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 
@@ -24,7 +24,7 @@ export interface Vault {
 export function createVault (keys: Array<{ id: string, key: Secret }>, personKey: Secret): Vault {
   const ring = new Map(keys.map(({ id, key }) => [id, Buffer.from(key.reveal(), 'base64url')]))
   const current = (keys[0] as { id: string }).id
-  const printKey = Buffer.from(personKey.reveal(), 'base64url')
+  const printKey = createSecretKey(Buffer.from(personKey.reveal(), 'base64url')) // given as bytes, it would be made anew for each event
   const bound = (place: Place, keyId: string, version: number) => Buffer.from(JSON.stringify([place.shop, place.provider, place.field, keyId, version]))
 
   return {
@@ -49,6 +49,6 @@ export function createVault (keys: Array<{ id: string, key: Secret }>, personKey
         throw new GatewayError('GW_STORE_UNUSABLE', `${where} cannot be opened: it was changed, moved, or sealed with another key of this id.`, { cause })
       }
     },
-    fingerprint: (purpose, text) => createHmac('sha256', printKey).update(purpose).update('\0').update(text).digest().subarray(0, 16)
+    fingerprint: (purpose, text) => createHmac('sha256', printKey).update(`${purpose}\0${text}`).digest().subarray(0, 16)
   }
 }

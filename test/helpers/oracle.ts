@@ -2,6 +2,7 @@
 // says the rest is. Set comparisons of files; the gateway's own counters are not asked.
 
 import { readFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import { request } from 'undici'
 import type { Arrival } from './stand-in.ts'
 
@@ -32,9 +33,9 @@ export async function listDeliveries (target: { url: string, apiKey: string }, q
   const found: Listed[] = []
   let cursor: string | null = null
   do {
-    const params = new URLSearchParams({ limit: '100', ...query, ...(cursor !== null && { cursor }) })
-    const page = await get(target, `/v1/deliveries?${params}`) as { items: Array<{ id: string, state: string, event: { id: string } }>, next_cursor: string | null }
-    for (const { id, state, event } of page.items) found.push({ id, state, sourceId: event.id })
+    const params = new URLSearchParams({ limit: '200', ...query, ...(cursor !== null && { cursor }) })
+    const page = await get(target, `/v1/deliveries?${params}`) as { items: Array<{ id: string, state: string, event: { source_id: string } }>, next_cursor: string | null }
+    for (const { id, state, event } of page.items) found.push({ id, state, sourceId: event.source_id })
     cursor = page.next_cursor
   } while (cursor !== null)
   return found
@@ -45,6 +46,17 @@ async function get ({ url, apiKey }: { url: string, apiKey: string }, path: stri
   const body = await response.body.json()
   if (response.statusCode !== 200) throw new Error(`${path}: ${response.statusCode} ${JSON.stringify(body)}`)
   return body
+}
+
+/** Resolves when nothing is waiting and nothing is on its way. Rejects after `withinMs`. */
+export async function drained (target: { url: string, apiKey: string }, withinMs: number): Promise<void> {
+  const endsAt = performance.now() + withinMs
+  for (;;) {
+    const left = await Promise.all(['waiting', 'sending'].map(async state => await get(target, `/v1/deliveries?limit=1&state=${state}`) as { items: unknown[] }))
+    if (left.every(({ items }) => items.length === 0)) return
+    if (performance.now() > endsAt) throw new Error(`after ${withinMs} ms something is still ${left[0]?.items.length === 0 ? 'sending' : 'waiting'}`)
+    await wait(100)
+  }
 }
 
 export function readAccepted (file: string): Set<string> {

@@ -415,8 +415,11 @@ order_number: "{{ data.order.number }}"
 customer_phone: "{{ data.customer.phone | default: '' }}"
 `
 
+function shipped (type: string): JsonSchema {
+  return JSON.parse(readFileSync(new URL(`../../schemas/events/${type}.schema.json`, import.meta.url), 'utf8')) as JsonSchema
+}
+
 t.test('mappings of the shipped event types pass the check and render every example of their schema', async t => {
-  const shipped = (type: string): JsonSchema => JSON.parse(readFileSync(new URL(`../../schemas/events/${type}.schema.json`, import.meta.url), 'utf8'))
   const rendered = (type: string, yaml: string): unknown[] => {
     const schema = shipped(type)
     const { tree, faults } = compile(t, yaml, { data: schema })

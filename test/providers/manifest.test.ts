@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { defineProvider } from '../../gateway/define.ts'
-import { declared, entry, load, loadOne, shippedConfig, writeFolder } from '../helpers/providers.ts'
+import { runCases } from '../../gateway/providers/cases.ts'
+import { declared, entry, files, load, loadOne, shippedConfig, writeFolder } from '../helpers/providers.ts'
 import { THIRD, THIRD_ID } from '../helpers/third-provider.ts'
 
 const MANIFEST = THIRD['provider.yaml']
@@ -42,6 +43,10 @@ const BROKEN: Array<[string, string, string, string, string]> = [
   ['a stand-in for a request that is not there', 'setup:', 'stand_in: { massage: {} }\nsetup:', 'GW_CONFIG_REFERENCE', 'stand_in'],
   ['a hook that is not written', 'deadline: 5s', 'uncertain: reconcile', 'GW_PROVIDER_CODE', 'uncertain']
 ]
+
+async function faultsOf (dir: string): Promise<string[]> {
+  return (await load([entry(THIRD_ID, dir)])).faults.map(({ code }) => code)
+}
 
 t.test('each fault of a manifest is named by code and place', async t => {
   const root = t.testdir()
@@ -91,7 +96,6 @@ t.test('code beside a manifest is loaded from the folder only, and must be its o
   const define = join(import.meta.dirname, '../../gateway/define.ts')
   const root = t.testdir()
   const folder = (name: string, code: string): string => writeFolder(join(root, name), { ...THIRD, 'index.ts': code })
-  const faultsOf = async (dir: string): Promise<string[]> => (await load([entry(THIRD_ID, dir)])).faults.map(({ code }) => code)
   const right = await loadOne(entry(THIRD_ID, folder('right', `import { defineProvider } from '${define}'\nexport default defineProvider({ id: '${THIRD_ID}', check: () => ({ is: 'go' }) })\n`)))
   t.strictSame(right.code.check?.({} as never, 0), { is: 'go' })
   t.strictSame(await faultsOf(folder('other', `export default { id: 'other' }\n`)), ['GW_PROVIDER_ID'])
@@ -103,6 +107,18 @@ t.test('code beside a manifest is loaded from the folder only, and must be its o
   const linked = writeFolder(join(root, 'linked'), THIRD)
   symlinkSync(join(root, 'outside', 'index.ts'), join(linked, 'index.ts'))
   t.strictSame(await faultsOf(linked), ['GW_PROVIDER_CODE'], 'a link out of the folder')
+})
+
+t.test('a case that fails says where, and a cases.yaml that is none says so', async t => {
+  const run = async (name: string, from: string, to: string): Promise<Array<[string, number]>> => {
+    const dir = writeFolder(join(t.testdir(), name), { ...THIRD, 'cases.yaml': THIRD['cases.yaml'].replace(from, to) })
+    const { results, faults } = runCases(await loadOne(entry(THIRD_ID, dir)), files())
+    return [...faults, ...results.flatMap(({ fault }) => fault ?? [])].map(({ code, place }) => [code, place.line])
+  }
+  t.strictSame(await run('right', '', ''), [])
+  t.strictSame(await run('body', 'from=Acme', 'from=Globex'), [['GW_CASE_FAILED', THIRD['cases.yaml'].split('\n').findIndex(line => line.includes('from=Acme')) + 1]])
+  t.strictSame((await run('more', 'x-country: US, ', '')).map(([code]) => code), ['GW_CASE_FAILED'], 'a header that is not expected')
+  t.strictSame(await run('kind', 'kind: full', 'kind: ful'), [['GW_CONFIG_VALUE', 3]])
 })
 
 t.test('defineProvider refuses what is no member of a provider', async t => {

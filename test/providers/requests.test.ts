@@ -1,4 +1,5 @@
 import t from 'tap'
+import { MappingError } from '../../gateway/errors.ts'
 import { caseScope } from '../../gateway/providers/cases.ts'
 import { omitEmpty } from '../../gateway/providers/body.ts'
 import { covers, patternOf } from '../../gateway/providers/limits.ts'
@@ -73,8 +74,12 @@ t.test('credentials go into headers and nowhere else; what a header cannot hold 
   t.strictSame(third.authorize('token', { token: 's3cret' }), { 'x-token': 's3cret' })
   t.strictSame(providers.get('klaviyo')?.authorize('api_key', { api_key: 'pk_1' }), { authorization: 'Klaviyo-API-Key pk_1' })
   for (const [way, secrets] of [['token', { token: 's3cret\r\nx: 1' }], ['token', {}], ['oauth2', { token: 's3cret' }], ['__proto__', { token: 's3cret' }]] as const) {
-    const error = t.throws(() => third.authorize(way, secrets as Record<string, string>), { name: 'MappingError' })
-    t.notMatch(String(error && 'message' in error ? error.message : ''), 's3cret')
+    try {
+      third.authorize(way, secrets as Record<string, string>)
+      t.fail(`${way} is refused`)
+    } catch (error) {
+      t.ok(error instanceof MappingError && !error.message.includes('s3cret'), way)
+    }
   }
 })
 
@@ -117,5 +122,5 @@ t.test('a provider of YAML alone is reached over HTTP as its manifest says', asy
   clock = 1000
   t.equal((await send()).status, 200)
   const { items } = await (await fetch(`${url}/${THIRD_ID}/_sandbox/requests?limit=1`)).json() as { items: unknown[] }
-  t.match(items, [{ id: 4, method: 'POST', path: '/v2/ACC/1/messages', status: 200, body: { to: '+12015550123', from: 'Shop', reference: 'key-1' } }])
+  t.match(items, [{ id: 4, method: 'POST', path: '/v2/ACC%2F1/messages', status: 200, body: { to: '+12015550123', from: 'Shop', reference: 'key-1' } }])
 })

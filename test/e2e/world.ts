@@ -1,0 +1,78 @@
+// A small world for a gateway that runs as a process: its configuration, providers made of YAML, shops on their accounts.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Uncertain, Window } from '../../gateway/contract.ts'
+import { type GatewayProcess, startGatewayProcess } from '../helpers/gateway-process.ts'
+import type { StandIn } from '../helpers/stand-in.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+export const API_KEY = 'gw_test_0123456789abcdefghijklmnopqrst'
+
+export interface WorldProvider { id: string, uncertain: Uncertain, concurrency: number, windows: readonly Window[] }
+export interface WorldShop { id: string, provider: string, account: string }
+export interface World { dir: string, standIn: StandIn, providers: readonly WorldProvider[], shops: readonly WorldShop[] }
+
+/** Writes the world's files into its folder and starts a gateway in it, on a processor of its own. */
+export async function startWorld (world: World): Promise<GatewayProcess> {
+  for (const provider of world.providers) writeProvider(world.dir, provider)
+  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY }, core: 0 })
+}
+
+export function targetOf (gateway: { url: string }): { url: string, apiKey: string } {
+  return { url: gateway.url, apiKey: API_KEY }
+}
+
+/** JSON is YAML. */
+function writeProvider (dir: string, { id, uncertain, concurrency, windows }: WorldProvider): void {
+  const path = join(dir, 'providers', id)
+  mkdirSync(path, { recursive: true })
+  writeFileSync(join(path, 'provider.yaml'), JSON.stringify({
+    contract: 1,
+    id,
+    title: id,
+    channels: ['sms'],
+    base_url: `https://${id}.example`,
+    auth: { key: { headers: { authorization: 'Bearer {{ secret.token }}' } } },
+    headers: { 'content-type': 'application/json' },
+    concurrency,
+    limits: { send: { match: ['POST /send'], windows: windows.map(({ max, perMs }) => ({ max, per: `${perMs}ms` })) } },
+    requests: { send: { method: 'POST', path: '/send', body: { key: '{{ delivery.key }}', ref: '{{ data.customer.id | default: "" }}', shop: '{{ shop.id }}' } } },
+    uncertain,
+    events: { 'back_in_stock.alert': { request: 'send' }, 'preorder.confirmed': { request: 'send' } },
+    setup: [{ id: 'key', kind: 'api_key', title: 'Key', text: 'Any text.', fields: { token: { label: 'Token' } } }]
+  }, null, 2))
+}
+
+function configOf ({ dir, standIn, providers, shops }: World): object {
+  const key = (name: string): object => ({ file: join(dir, 'keys', name), generate: true })
+  const type = (name: string, more: object): object => ({ schema: join(ROOT, 'schemas/events', `${name}.schema.json`), channel: 'sms', expires_after: '24h', person: '/customer/phone', ...more })
+  return {
+    version: 1,
+    server: { port: 0 },
+    log: { level: 'warn' },
+    store: { driver: 'sqlite', path: join(dir, 'gateway.db') },
+    sandbox: { enabled: true, url: standIn.url },
+    security: {
+      encryption_keys: [{ id: 'k1', ...key('k1.key') }],
+      person_key: key('person.key'),
+      api_keys: [{ id: 'test', env: 'TEST_API_KEY', scopes: ['events:write', 'deliveries:read'], shops: '*' }]
+    },
+    plans: { pro: [] },
+    channels: { sms: {} },
+    event_types: {
+      'back_in_stock.alert': type('back_in_stock.alert', { setup_group: 'back_in_stock', kind: 'marketing' }),
+      'preorder.confirmed': type('preorder.confirmed', { setup_group: 'preorder', kind: 'transactional' })
+    },
+    providers: Object.fromEntries(providers.map(({ id }) => [id, { path: join(dir, 'providers', id) }])),
+    delivery: { request_deadline: '5s' },
+    shops: shops.map(({ id, provider, account }) => ({
+      id,
+      name: 'Acme',
+      domain: 'acme.example',
+      plan: 'pro',
+      channels: { sms: provider },
+      connections: [{ provider, secrets: { token: key(`${id}.token`) }, account_id: account, ready: ['back_in_stock', 'preorder'] }]
+    }))
+  }
+}
