@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import type { Config, Provider, Runtime, Store } from './contract.ts'
 import { authenticate, callerOfRequest } from './auth.ts'
 import type { Deliver } from './delivery/deliver.ts'
@@ -43,8 +44,9 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
     trustProxy: config.server.trustProxy,
     onError: (error, request) => { log.error({ error, request }, 'a request failed') }
   })
-  authenticate(app, config.security.apiKeys)
-  routes(app, parts)
+  // Shared by all that comes after it; the routes keep their parsers to themselves.
+  app.register(fastifyPlugin(async scope => { authenticate(scope, config.security.apiKeys) }, { name: 'authentication', fastify: '5.x' }))
+  app.register(async scope => { routes(scope, parts) })
   await app.ready()
   // The listener is not this one's: it outlives the generation and hands requests over.
   return { handler: (request, response) => { app.routing(request, response) }, close: () => app.close() }

@@ -1,20 +1,11 @@
 // From arguments to a call that fits the table, or GW_USAGE with what was most likely meant.
 
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
-import { GatewayError, nearest } from '../errors.ts'
+import { nearest } from '../errors.ts'
 import { Call, type Command, type Io, type Option } from './command.ts'
 import { find } from './find.ts'
+import { Problem, UsageError } from './problem.ts'
 import { COMMANDS, GLOBAL_OPTIONS } from './table.ts'
-
-/** Wrong usage of a command that is known: its usage line helps. */
-export class UsageError extends GatewayError {
-  readonly command: Command
-
-  constructor (command: Command, message: string) {
-    super('GW_USAGE', message)
-    this.command = command
-  }
-}
 
 /** What the arguments ask for. `command` is null where they name none. */
 export interface Asked { command: Command | null, rest: string[] }
@@ -27,7 +18,7 @@ export function commandOf (argv: readonly string[]): Asked {
   if (asksForHelp(argv)) return helpFor(words.map(({ value }) => value), argv)
   if (words.length === 0) return { command: null, rest: [...argv] }
   const found = find(words.map(({ value }) => value))
-  if ('fault' in found) throw new GatewayError('GW_USAGE', `${found.fault} ${found.fix}`)
+  if ('fault' in found) throw new Problem({ code: 'GW_USAGE', message: found.fault, fix: found.fix })
   const taken = new Set(words.slice(0, found.words).map(({ index }) => index))
   const rest = argv.filter((_, at) => !taken.has(at))
   return { command: found.command, rest }

@@ -3,7 +3,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Config, Detail } from '../contract.ts'
 import type { Call } from './command.ts'
-import { Problem } from './report.ts'
+import { Problem } from './problem.ts'
 
 const TIMEOUT_MS = 30_000
 
@@ -67,7 +67,7 @@ async function target (call: Call): Promise<Target> {
   if (url !== null) checkUrl(url)
   if (url !== null && key !== null) return { url: trimmed(url), key }
   // The key of this machine's config is for this machine's gateway, and is shown to no other.
-  if (url !== null && !isLoopback(url)) throw new GatewayError('GW_USAGE', 'a gateway elsewhere needs its API key: --key, or GATEWAY_API_KEY')
+  if (url !== null && !isLoopback(url)) throw new GatewayError('GW_USAGE', 'A gateway elsewhere needs its API key: --key, or GATEWAY_API_KEY')
   const config = await localConfig(call)
   return { url: trimmed(url ?? urlOf(config)), key: key ?? firstKey(config) }
 }
@@ -82,7 +82,7 @@ async function localConfig (call: Call): Promise<Config> {
 
 function firstKey ({ security: { apiKeys } }: Config): string {
   const [first] = apiKeys
-  if (first === undefined) throw new GatewayError('GW_USAGE', 'the config declares no API key: give --key, or GATEWAY_API_KEY')
+  if (first === undefined) throw new GatewayError('GW_USAGE', 'The config declares no API key: give --key, or GATEWAY_API_KEY')
   try {
     return first.key.reveal()
   } catch (error) {
@@ -92,7 +92,7 @@ function firstKey ({ security: { apiKeys } }: Config): string {
 }
 
 function urlOf ({ server: { host, port } }: Config): string {
-  if (port === 0) throw new GatewayError('GW_USAGE', 'server.port is 0, so the address is not known: give --url, or GATEWAY_URL')
+  if (port === 0) throw new GatewayError('GW_USAGE', 'The config\'s server.port is 0, so the address is not known: give --url, or GATEWAY_URL')
   if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -1,6 +1,6 @@
 import { connect, type Client } from './client.ts'
 import type { Call, Run, Style } from './command.ts'
-import { Problem } from './report.ts'
+import { Problem } from './problem.ts'
 import { cell, indent, pairs, readable, table } from './text.ts'
 
 interface Delivery {

@@ -16,10 +16,10 @@ export const SOURCE = '/cli'
 export async function givenData (call: Call, type: string): Promise<Given | null> {
   const file = call.text('data')
   if (file === undefined) return null
-  if (call.text('example') !== undefined) throw new GatewayError('GW_USAGE', '--data and --example exclude each other')
+  if (call.text('example') !== undefined) throw new GatewayError('GW_USAGE', '--data and --example exclude each other.')
   const value = parse(file === '-' ? await call.io.stdin() : await read(call, file), file)
   if (!isEvent(value)) return { data: value }
-  if (value['type'] !== type) throw new GatewayError('GW_USAGE', `the event in --data is of type ${JSON.stringify(value['type'])}, not "${type}"`)
+  if (value['type'] !== type) throw new GatewayError('GW_USAGE', `The event in --data is of type ${JSON.stringify(value['type'])}, not "${type}"`)
   const given: Given = { data: value['data'] }
   for (const name of ['id', 'source', 'shop', 'time'] as const) {
     const attribute = value[name]

@@ -11,24 +11,26 @@ const LONGEST_PAUSE_MS = 1000
 const UNDERWAY = new Set(['waiting', 'sending'])
 
 interface Sent { id: string, provider: string | null, state: string, reason?: string | null, sentence?: string, detail?: string | null }
+interface Event { id: string, [attribute: string]: unknown }
 interface Receipt { id: string, status: string, deliveries: Sent[] }
 
 /** Posts one event. With --wait it is fine only when every delivery of it was delivered. */
 export const send: Run = async call => {
   const event = await eventOf(call, call.positionals[0] as string)
   const client = await connect(call)
-  const receipt = await client<Receipt>('/v1/events', { method: 'POST', body: event, contentType: 'application/cloudevents+json' })
+  const receipt = await post(event, client, call)
   if (!call.flag('wait')) return { exit: 0, value: receipt, text: textOf(receipt, call) }
+  call.remark(`event ${cell(receipt.id)} ${cell(receipt.status)}; following its deliveries`)
   const ended = { ...receipt, deliveries: await ends(receipt.deliveries, client, call) }
   const delivered = ended.deliveries.every(({ state }) => state === 'delivered')
   return { exit: delivered ? 0 : 1, value: ended, text: textOf(ended, call) }
 }
 
 /** What the options say goes before what a whole event in --data says of itself. */
-async function eventOf (call: Call, type: string): Promise<object> {
+async function eventOf (call: Call, type: string): Promise<Event> {
   const given = await givenData(call, type) ?? await example(call, type)
   const shop = call.text('shop') ?? given.shop
-  if (shop === undefined) throw new GatewayError('GW_USAGE', '--shop <id> is missing')
+  if (shop === undefined) throw new GatewayError('GW_USAGE', '--shop <id> is missing.')
   return {
     specversion: '1.0',
     id: call.text('id') ?? given.id ?? call.io.uuid(),
@@ -40,9 +42,19 @@ async function eventOf (call: Call, type: string): Promise<object> {
   }
 }
 
+// Without an answer it may have arrived. Sent again with a new id, it would be another event, and text twice.
+async function post (event: Event, client: Client, call: Call): Promise<Receipt> {
+  try {
+    return await client<Receipt>('/v1/events', { method: 'POST', body: event, contentType: 'application/cloudevents+json' })
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'GW_UNREACHABLE') call.remark(`to send it again as the same event, add: --id ${cell(event.id)}`)
+    throw error
+  }
+}
+
 async function example (call: Call, type: string): Promise<Given> {
   const n = call.integer('example')
-  if (n === undefined) throw new GatewayError('GW_USAGE', 'give --data <file> or --example <n>')
+  if (n === undefined) throw new GatewayError('GW_USAGE', 'Give --data <file> or --example <n>')
   const { schemas } = await load(call)
   return { data: exampleData(pick('event type', type, schemas, 'GW_EVENT_TYPE_UNKNOWN'), n) }
 }

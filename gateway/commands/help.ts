@@ -1,14 +1,14 @@
 // Help, made from the table.
 
-import { GatewayError } from '../errors.ts'
 import type { Command, Option, Positional, Run } from './command.ts'
 import { find } from './find.ts'
+import { Problem } from './problem.ts'
 import { COMMANDS, GLOBAL_OPTIONS } from './table.ts'
 
 export const help: Run = async ({ positionals }) => {
   if (positionals.length === 0) return { exit: 0, value: COMMANDS.map(described), text: overview(COMMANDS) }
   const found = find(positionals)
-  if ('fault' in found && found.group.length === 0) throw new GatewayError('GW_USAGE', `${found.fault} ${found.fix}`)
+  if ('fault' in found && found.group.length === 0) throw new Problem({ code: 'GW_USAGE', message: found.fault, fix: found.fix })
   if ('fault' in found) return { exit: 0, value: found.group.map(described), text: overview(found.group) }
   return { exit: 0, value: described(found.command), text: page(found.command) }
 }

@@ -4,7 +4,7 @@ import type { Config } from '../contract.ts'
 import { nearest, type Code } from '../errors.ts'
 import { loadSound, type Loaded } from '../load.ts'
 import type { Call } from './command.ts'
-import { Problem } from './report.ts'
+import { Problem } from './problem.ts'
 
 /** All that the config names. Makes no file. Throws FaultsFound. */
 export function load (call: Call, sandbox: boolean | null = null): Promise<Loaded> {

@@ -2,27 +2,10 @@
 
 import type { Detail, Fault } from '../contract.ts'
 import { CODES, GatewayError } from '../errors.ts'
-import { UsageError } from './args.ts'
 import { paint, type Io } from './command.ts'
 import { usageLine } from './help.ts'
+import { Problem, UsageError } from './problem.ts'
 import { printable } from './text.ts'
-
-/** An error with a remedy of its own: the gateway's answer, whose code may be unknown to this version, or one of the command line. */
-export class Problem extends Error {
-  override readonly name = 'Problem'
-  readonly code: string
-  readonly fix: string
-  readonly requestId: string | null
-  readonly details: readonly Detail[]
-
-  constructor (error: { code: string, message: string, fix: string, requestId?: string | null, details?: readonly Detail[] }) {
-    super(error.message)
-    this.code = error.code
-    this.fix = error.fix
-    this.requestId = error.requestId ?? null
-    this.details = error.details ?? []
-  }
-}
 
 /** Prints an error and tells the exit code it means. */
 export async function report (error: unknown, io: Io): Promise<1 | 2> {

@@ -1,9 +1,10 @@
 // One use of the command line: finds the command, runs it, prints what it found, tells the exit code.
 
 import { GatewayError } from '../errors.ts'
-import { callOf, commandOf, UsageError } from './args.ts'
+import { callOf, commandOf } from './args.ts'
 import type { Call, Command, Io, Result } from './command.ts'
 import { overview } from './help.ts'
+import { UsageError } from './problem.ts'
 import { report } from './report.ts'
 import { COMMANDS } from './table.ts'
 
