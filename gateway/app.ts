@@ -3,15 +3,15 @@
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
+import type { Config, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
 import { reconcile } from './delivery/reconcile.ts'
 import { digest } from './events/accept.ts'
-import { CODES, GatewayError } from './errors.ts'
+import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
 import { retention, expireHeld } from './jobs/retention.ts'
 import { Jobs } from './jobs/runner.ts'
-import { loadAll, type Loaded } from './load.ts'
+import { loadAll, loadSound, type Loaded } from './load.ts'
 import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { startSandbox, type Sandbox } from './providers/sandbox.ts'
@@ -23,6 +23,8 @@ import { welcome } from './welcome.ts'
 
 /** Within this after a signal: requests answered, sends ended or cut, the store closed. */
 const STOP_SENDS_MS = 20_000
+const STOP_REQUESTS_MS = 5000
+const STOP_IDLE_MS = 50
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
 const OLDEST_NODE = [24, 15] as const
@@ -51,24 +53,16 @@ export interface Gateway {
   close (): Promise<void>
 }
 
-/** The config cannot be used: every fault of it, by place. */
-export class ConfigFaults extends Error {
-  readonly faults: readonly Fault[]
-  constructor (faults: readonly Fault[]) {
-    super(`the configuration has ${faults.length} fault(s)`)
-    this.faults = faults
-  }
-}
-
-/** Throws ConfigFaults, or GatewayError where the store or the port cannot be had; nothing is left running then. */
+/** Throws FaultsFound, or GatewayError where the store or the port cannot be had; nothing is left running then. */
 export async function startGateway (options: StartOptions): Promise<Gateway> {
   checkNode()
-  const loaded = await load(options)
+  const { file, cwd, env, sandbox } = options
+  const loaded = await loadSound({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
   const undo: Array<() => Promise<void>> = []
   try {
     return await new Process(options, undo).start(loaded)
   } catch (error) {
-    for (const step of undo.reverse()) await step().catch(() => {})
+    for (const step of undo.toReversed()) await step().catch(() => {})
     throw error
   }
 }
@@ -77,13 +71,6 @@ function checkNode (): void {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return
   throw new GatewayError('GW_RUNTIME', `This is Node ${process.versions.node}.`)
-}
-
-async function load (options: StartOptions): Promise<Loaded> {
-  const { file, cwd, env, sandbox } = options
-  const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
-  if (!loaded) throw new ConfigFaults(faults)
-  return loaded
 }
 
 class Process {
@@ -99,7 +86,9 @@ class Process {
   #sandbox: Sandbox | null = null
   #sandboxUrl: string | null = null
   #generation!: Generation
+  #config!: Config
   #providers!: ReadonlyMap<string, Provider>
+  #reloading: Promise<unknown> = Promise.resolve()
   #ready = false
 
   constructor (options: StartOptions, undo: Array<() => Promise<void>>) {
@@ -109,7 +98,7 @@ class Process {
   }
 
   async start (loaded: Loaded): Promise<Gateway> {
-    const { config } = loaded
+    const config = this.#config = loaded.config
     this.#log = createLog(config.log.level, this.#options.log)
     const providers = this.#providers = await this.#withSandbox(loaded)
     this.#store = openSqlite({ path: config.store.path, now: this.#runtime.now })
@@ -124,7 +113,7 @@ class Process {
     const adopted = await this.#deliver.start()
     if (adopted > 0) this.#log.warn({ deliveries: adopted }, 'took over what a gateway that was killed left')
     this.#undo.push(() => this.#deliver.stop(0))
-    const jobs = this.#jobs(config)
+    const jobs = this.#jobs()
     await jobs.start(['retention', 'expire_held'])
     this.#undo.push(() => jobs.stop())
     this.#generation = await this.#build(loaded, providers)
@@ -132,7 +121,7 @@ class Process {
     this.#ready = true
     const url = urlOf(server)
     for (const line of welcome({ config, url, sandboxUrl: this.#sandboxUrl, schemas: loaded.schemas })) this.#options.out(line)
-    return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reload(), close: () => this.#close(server, jobs) }
+    return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reloaded(), close: () => this.#close(server, jobs) }
   }
 
   /** The providers as they are reached: at their own addresses, or at the sandbox. */
@@ -167,21 +156,22 @@ class Process {
     })
   }
 
-  #jobs ({ retention: { payloadMs, identityMs } }: Config): Jobs {
+  #jobs (): Jobs {
     return new Jobs({
       store: this.#store,
       runtime: this.#runtime,
       handlers: {
-        retention: retention({ store: this.#store, runtime: this.#runtime, payloadMs, identityMs, digest }),
+        retention: job => retention({ store: this.#store, runtime: this.#runtime, ...this.#config.retention, digest })(job),
         expire_held: expireHeld({ store: this.#store, runtime: this.#runtime }),
         reconcile: async job => {
-          const dueAt = await reconcile(job.deliveryKey as number, job.attempts, {
+          const asked = Number(job.cursor ?? 0) + 1 // attempts count failures only
+          const dueAt = await reconcile(job.deliveryKey as number, asked, {
             store: this.#store, runtime: this.#runtime, shops: this.#shops, providers: this.#providers, ask: (connection, request, scope) => this.#deliver.ask(connection, request, scope)
           })
-          return dueAt === null ? null : { dueAt }
+          return dueAt === null ? null : { dueAt, cursor: String(asked) }
         }
       },
-      onError: (error, job) => { this.#log.error({ error, job: job.kind }, 'a job failed; it is tried again') }
+      onError: (error, job) => { this.#log.error({ error, job: job?.kind ?? null }, 'a job failed; it is tried again') }
     })
   }
 
@@ -203,6 +193,13 @@ class Process {
     return server
   }
 
+  /** One at a time: two signals in a row read the config twice, the second one last. */
+  #reloaded (): Promise<boolean> {
+    const reloaded = this.#reloading.then(() => this.#reload())
+    this.#reloading = reloaded.catch(() => {})
+    return reloaded
+  }
+
   /** What is in flight ends as it began; the next request meets the new generation. */
   async #reload (): Promise<boolean> {
     const { file, cwd, env, sandbox } = this.#options
@@ -213,6 +210,7 @@ class Process {
       return false
     }
     const providers = this.#providers = await this.#withSandbox(loaded)
+    this.#config = loaded.config
     this.#shops.use(loaded.config, providers)
     await this.#shops.declare()
     await this.#shops.refreshAll()
@@ -227,17 +225,25 @@ class Process {
   /** Takes nothing new, ends what is in flight, closes. */
   async #close (server: Server, jobs: Jobs): Promise<void> {
     this.#ready = false
-    const closed = new Promise<void>(resolve => { server.close(() => { resolve() }) })
-    server.closeIdleConnections()
+    await this.#reloading
+    const closed = closeGently(server)
     await jobs.stop()
     await this.#deliver.stop(STOP_SENDS_MS)
-    server.closeAllConnections()
     await closed
     await this.#generation.close()
     await this.#store.close()
     await this.#sandbox?.close()
     this.#log.flush()
   }
+}
+
+/** Requests in flight are answered first; a connection without one is closed. */
+async function closeGently (server: Server): Promise<void> {
+  const idle = setInterval(() => { server.closeIdleConnections() }, STOP_IDLE_MS)
+  const cut = setTimeout(() => { server.closeAllConnections() }, STOP_REQUESTS_MS)
+  await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+  clearInterval(idle)
+  clearTimeout(cut)
 }
 
 function urlOf (server: Server): string {
@@ -248,5 +254,5 @@ function urlOf (server: Server): string {
 
 function listenError (error: NodeJS.ErrnoException, port: number): Error {
   if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return error
-  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}. ${CODES.GW_LISTEN.fix}`, { cause: error })
+  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}.`, { cause: error })
 }

@@ -27,6 +27,8 @@ const io: Io = {
 
 // Whoever reads may stop reading (`… | head`): that is no failure of ours.
 process.stdout.on('error', () => { process.exit(0) })
+// And a running gateway does not end because nobody reads its remarks any more.
+process.stderr.on('error', () => {})
 
 const code = await run(io, () => (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version)
 

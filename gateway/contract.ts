@@ -388,7 +388,7 @@ export interface Store {
   /** This instance, and the epoch its claims and settles carry. */
   readonly owner: number
   readonly epoch: number
-  /** Whether a commit is still to be trusted; false after a failed write to disk. */
+  /** Whether commits are to be trusted: false after a failed write to disk, and while the disk is full. */
   healthy (): boolean
   /** Waits for what was given, then closes. */
   close (): Promise<void>

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Config, Provider, Runtime, Store } from './contract.ts'
 import { authenticate, callerOfRequest } from './auth.ts'
+import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
 import { deliveryRoutes } from './delivery/routes.ts'
 import { Door } from './events/accept.ts'
@@ -30,6 +31,8 @@ export interface GenerationParts {
   log: Logger
   /** False while starting or stopping. */
   ready (): boolean
+  /** Told of each route as it is made. */
+  onRoute? (route: { method: string | string[], url: string }): void
 }
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -44,6 +47,7 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
     trustProxy: config.server.trustProxy,
     onError: (error, request) => { log.error({ error, request }, 'a request failed') }
   })
+  if (parts.onRoute) app.addHook('onRoute', parts.onRoute)
   // Shared by all that comes after it; the routes keep their parsers to themselves.
   app.register(fastifyPlugin(async scope => { authenticate(scope, config.security.apiKeys) }, { name: 'authentication', fastify: '5.x' }))
   app.register(async scope => { routes(scope, parts) })
@@ -58,9 +62,10 @@ function routes (app: FastifyInstance, parts: GenerationParts): void {
   const person = (phone: string) => vault.fingerprint('person', phone)
   const wake = (accountKey: number) => { deliver.wake(accountKey) }
   const channels = Object.keys(config.channels)
+  const cursors = createCursors(text => vault.fingerprint('cursor', text))
 
   app.register(async scope => { eventRoutes(scope, { door: door(parts, person, wake), caller: callerOfRequest }) })
-  deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, person, fingerprint: text => vault.fingerprint('cursor', text), wake })
+  deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, person, cursors, wake })
   shopRoutes(app, {
     shops,
     providers,
@@ -69,6 +74,7 @@ function routes (app: FastifyInstance, parts: GenerationParts): void {
     setupGroups: [...new Set(Object.values(config.eventTypes).map(type => type.setupGroup))],
     shopIdPattern: config.shopIdPattern,
     caller: callerOfRequest,
+    cursors,
     violations
   })
   app.get('/v1/providers', { config: { scope: 'shops:read' } }, async () => ({

@@ -75,6 +75,7 @@ function compilerOf (part: string | undefined): (schema: object) => ValidateFunc
 /** Checks a value against a schema that is not a route's own: every violation, with its place. */
 export function violations (schema: object, value: unknown, path: string): Detail[] {
   const validate = strict.compile(schema)
+  strict.removeSchema(schema) // made anew for each request: kept, they would pile up
   if (validate(value)) return []
   return (validate.errors ?? []).map(error => ({ ...detailOf(error), path: path + detailOf(error).path }))
 }

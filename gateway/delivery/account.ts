@@ -21,7 +21,7 @@ export class OpenAccount {
   #pauses: Record<string, number>
   /** Claimed, and no place taken yet, by group. */
   #promised = new Map<string, number>()
-  #limited = new Map<string, number>()
+  #limited = new Map<string, { times: number, at: number }>()
 
   constructor (row: Row) {
     this.key = Number(row.account_key)
@@ -57,9 +57,17 @@ export class OpenAccount {
     return at
   }
 
-  /** 429s without a time in a row; any other answer ends the row. */
-  limitedTimes (group: string): number { return this.#limited.get(group) ?? 0 }
-  countLimited (group: string, limited: boolean): void { this.#limited.set(group, limited ? this.limitedTimes(group) + 1 : 0) }
+  /** Bursts of 429s in a row, before the one that a request reserved at this time belongs to. */
+  limitedTimes (group: string, reservedAt: number): number {
+    const { times, at } = this.#limited.get(group) ?? { times: 0, at: 0 }
+    return reservedAt <= at ? Math.max(0, times - 1) : times
+  }
+
+  /** What was on the wire together is refused together and counts as one; any other answer after it ends the row. */
+  countLimited (group: string, limited: boolean, reservedAt: number, now: number): void {
+    const { times, at } = this.#limited.get(group) ?? { times: 0, at: 0 }
+    if (reservedAt > at) this.#limited.set(group, limited ? { times: times + 1, at: now } : { times: 0, at })
+  }
 
   resize (groups: Record<string, LimitGroup>): void {
     for (const [name, gate] of this.#gates) {

@@ -408,7 +408,7 @@ export class Deliver {
       expiresAt: row.expires_at as number,
       uncertain: provider.uncertain,
       scheduleMs: config.delivery.retryScheduleMs,
-      limitedTimes: account.limitedTimes(flight.group)
+      limitedTimes: account.limitedTimes(flight.group, flight.reservedAt)
     })
     this.#minded(account, flight, settled, outcome.is === 'retry' && outcome.reason === 'rate_limited', now)
     const status = answer.kind === 'answer' ? answer.status : null
@@ -450,7 +450,7 @@ export class Deliver {
   /** What an outcome means for the account and the lane, in memory. */
   #minded (account: OpenAccount, flight: Flight, settled: Settled, limited: boolean, now: number): void {
     const mono = this.#o.runtime.mono()
-    account.countLimited(flight.group, limited)
+    account.countLimited(flight.group, limited, flight.reservedAt, now)
     if (settled.pauseLaneMs !== null) flight.gate.pauseUntil(mono + settled.pauseLaneMs)
     if (settled.pauseAccountMs !== null) account.pausedUntil = Math.max(account.pausedUntil, mono + settled.pauseAccountMs)
     if (settled.holdAccount) {

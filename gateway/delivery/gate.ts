@@ -70,14 +70,22 @@ export class Gate {
     return this.#open === 0 && now >= this.#pausedUntil && this.#windows.every(window => this.#counted(window, now) === 0)
   }
 
-  /** How long `n` more requests will take from now on, as far as the windows go: the slowest window decides. */
+  /** Milliseconds until the last of `n` more requests may go, if each is answered at once and nothing else changes. */
   forecastMs (n: number, now: number): number {
-    let ms = Math.max(0, this.#pausedUntil - now)
-    for (const window of this.#windows) {
-      const free = Math.max(0, window.max - this.#open - this.#counted(window, now))
-      if (n > free) ms = Math.max(ms, Math.ceil((n - free) / window.max) * window.perMs)
-    }
-    return ms
+    if (n < 1) return 0
+    const times = Array.from({ length: this.#count }, (_, i) => this.#time(i))
+    for (let i = 0; i < this.#open; i++) times.push(now)
+    const [slowest] = this.#windows.toSorted((a, b) => b.perMs / b.max - a.perMs / a.max)
+    // After its first rounds the slowest window repeats itself, so these need not be played.
+    const rounds = slowest ? Math.max(0, Math.floor(n / slowest.max) - 2) : 0
+    for (let left = n - rounds * (slowest?.max ?? 0); left > 0; left--) times.push(this.#earliest(times, now))
+    return (times.at(-1) as number) - now + rounds * (slowest?.perMs ?? 0)
+  }
+
+  #earliest (times: readonly number[], now: number): number {
+    let at = Math.max(now, this.#pausedUntil, times.at(-1) ?? now)
+    for (const { max, perMs } of this.#windows) if (times.length >= max) at = Math.max(at, (times[times.length - max] as number) + perMs)
+    return at
   }
 
   /** Settled places within the window that ends now. `from` only moves forward, so this costs each place once. */

@@ -22,7 +22,7 @@ function withRetryAfter (outcome: Outcome, answer: Answer & { kind: 'answer' }, 
 function byStatus (answer: Answer & { kind: 'answer' }, uncertain: Uncertain): Outcome {
   const { status } = answer
   const detail = `HTTP ${status}`
-  if (status >= 200 && status < 300) return answer.cut ? { is: 'delivered', warning: 'answer_unreadable' } : { is: 'delivered' }
+  if (status >= 200 && status < 300) return readable(answer) ? { is: 'delivered' } : { is: 'delivered', warning: 'answer_unreadable' }
   if (status >= 300 && status < 400) return { is: 'rejected', reason: 'redirect_refused', detail }
   if (status === 429) return { is: 'retry', reason: 'rate_limited', detail, free: true, pause: 'lane' }
   if (status === 401) return { is: 'hold', reason: 'credentials_refused', detail }
@@ -33,6 +33,19 @@ function byStatus (answer: Answer & { kind: 'answer' }, uncertain: Uncertain): O
   if (status < 500) return { is: 'rejected', reason: 'payload_refused', detail }
   // It answered, but not whether it acted: safe to repeat only where it tells repeats apart.
   return uncertain === 'repeat' ? { is: 'retry', reason: 'provider_failing', detail } : { is: 'unknown', reason: 'provider_failing', detail }
+}
+
+/** Accepted all the same where it cannot be read: sending it again would make a second message. */
+function readable ({ headers, body, cut }: Answer & { kind: 'answer' }): boolean {
+  const type = headers['content-type'] ?? ''
+  if (cut || type.includes('text/html')) return false
+  if (body === '' || !type.includes('json')) return true
+  try {
+    JSON.parse(body)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** A page instead of data is a guard in front of the provider, not the provider. */

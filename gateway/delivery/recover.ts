@@ -27,7 +27,8 @@ function adopt (row: Row, store: Store, providers: ReadonlyMap<string, Provider>
   const dueAgain = (): Step => ({ name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } })
   if (row.state !== STATE.sending) {
     const crashed = (row.claims as number) >= CLAIMS_ALLOWED
-    const state = crashed ? STATE.rejected : row.state as number
+    // One that may have been sent is not declared refused, for then a person could send it again.
+    const state = crashed && row.state === STATE.waiting ? STATE.rejected : row.state as number
     const params = { delivery_key: key, owner: store.owner, state, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : now, finished_at: crashed ? now : null }
     return crashed ? [{ name: 'adopt_claimed', params }] : [{ name: 'adopt_claimed', params }, dueAgain()]
   }

@@ -1,6 +1,5 @@
 // GET /v1/deliveries…, POST /v1/deliveries/{id}/retry: where is it, why, and try it again.
 
-import { timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config, Row, Runtime, Store } from '../contract.ts'
 import { STATE } from '../contract.ts'
@@ -18,7 +17,8 @@ export interface DeliveryRoutesOptions {
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
   titleOf (provider: string): string
   person (phone: string): Uint8Array
-  fingerprint (text: string): Buffer
+  /** Signs cursors, bound to who asked for what. */
+  cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
   wake (accountKey: number): void
 }
 
@@ -95,8 +95,8 @@ async function find (store: Store, id: string, caller: { mayUse (shop: string): 
 async function search (request: FastifyRequest<{ Querystring: ListQuery }>, options: DeliveryRoutesOptions): Promise<{ rows: Row[], next: string | null }> {
   const { query } = request
   const { shops } = options.caller(request)
-  const bound = `${options.caller(request).id}|${query.shop ?? ''}`
-  let before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : open(query.cursor, bound, options.fingerprint)
+  const bound = `deliveries ${options.caller(request).id} ${query.shop ?? ''}`
+  let before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(options.cursors.open(query.cursor, bound))
   const filters = {
     shop: query.shop ?? null,
     shops: shops === '*' ? null : JSON.stringify(shops),
@@ -117,26 +117,10 @@ async function search (request: FastifyRequest<{ Querystring: ListQuery }>, opti
     rows.push(...found)
     before = rows.length === query.limit ? rows.at(-1)?.delivery_key as number : floor
   }
-  return { rows, next: seal(before, bound, options.fingerprint) }
+  return { rows, next: options.cursors.seal(String(before), bound) }
 }
 
 function stateFilter (state: string | undefined): number | null {
   if (state === undefined) return null
   return state === 'held' ? STATE.waiting : STATE[state as keyof typeof STATE]
-}
-
-/** Cursors are signed and bound to who asked for which shop, so nobody pages through what is not theirs. */
-function seal (before: number, bound: string, fingerprint: (text: string) => Buffer): string {
-  return `${before.toString(36)}.${fingerprint(`${before}|${bound}`).toString('base64url')}`
-}
-
-function open (cursor: string, bound: string, fingerprint: (text: string) => Buffer): number {
-  const [at = '', mac = ''] = cursor.split('.')
-  const before = Number.parseInt(at, 36)
-  const expected = fingerprint(`${before}|${bound}`)
-  const given = Buffer.from(mac, 'base64url')
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-    throw new GatewayError('GW_REQUEST_INVALID', 'The cursor is not one of this list.', { details: [{ path: '/cursor', rule: 'signature', message: 'start again without a cursor' }] })
-  }
-  return before
 }

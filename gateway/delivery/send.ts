@@ -3,15 +3,11 @@
 
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Answer, PreparedRequest } from '../contract.ts'
-import { AddressRefused, allowsHost, guardedLookup, isLoopback, isPublic } from './guard.ts'
+import { AddressRefused, allowsHost, guardedLookup, isLoopback, isPublic, type Resolve } from './guard.ts'
 
 const ANSWER_CAP_BYTES = 64 * 1024
 const CONNECT_TIMEOUT_MS = 10_000
 const KEPT_HEADERS = new Set(['content-type', 'retry-after', 'cf-mitigated', 'location'])
-/** Errors that say the connection was never made, so nothing of the request can have arrived. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT',
-  'ADDRESS_REFUSED', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER'])
 
 export interface SendOptions {
   deadlineMs: number
@@ -19,6 +15,8 @@ export interface SendOptions {
   /** Origin that may be plain HTTP on loopback; every other one is https on a public address. */
   sandboxOrigin: string | null
   now (): number
+  /** Resolves names; the system's resolver unless a test brings its own. */
+  resolve?: Resolve
 }
 
 /** A provider's connections. One per provider; `send` never throws. */
@@ -34,10 +32,11 @@ export function createSender (baseUrl: string, options: SendOptions): Sender {
   const pool = new Pool(origin, {
     connections: options.connections,
     pipelining: 1,
+    allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: 32 * 1024,
-    connect: guardedConnector(allowed)
+    connect: guardedConnector(allowed, options.resolve)
   })
   const prefix = pathname.replace(/\/$/, '')
   const inFlight = new Set<Exchange>()
@@ -49,6 +48,7 @@ export function createSender (baseUrl: string, options: SendOptions): Sender {
     async send (request, credentials, signal) {
       if (protocol !== 'https:' && !sandboxed) return notSent('ADDRESS_REFUSED', `${origin} is not https`)
       if (!allowsHost(hostname, allowed)) return notSent('ADDRESS_REFUSED', `${hostname} is not a public address`)
+      if (signal.aborted) return notSent('STOPPED', 'the gateway stopped')
       const exchange = new Exchange(options.now() + options.deadlineMs)
       const abort = () => { exchange.cut('STOPPED', 'the gateway stopped') }
       signal.addEventListener('abort', abort)
@@ -67,8 +67,9 @@ export function createSender (baseUrl: string, options: SendOptions): Sender {
   }
 }
 
-function guardedConnector (allowed: (address: string) => boolean) {
-  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup(allowed) as never })
+// HTTP/1.1 alone: with one request on a connection, a connection that breaks leaves one outcome unknown, not all of them.
+function guardedConnector (allowed: (address: string) => boolean, resolve?: Resolve) {
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false, lookup: guardedLookup(allowed, resolve) as never })
   return (options: buildConnector.Options, callback: buildConnector.Callback): void => {
     if (!allowsHost(options.hostname, allowed)) { callback(new AddressRefused(`${options.hostname} is not a public address`), null); return }
     connect(options, callback)
@@ -84,6 +85,7 @@ function cutLate (inFlight: Set<Exchange>, now: number): void {
 /** One request and its answer. Ends exactly once, whatever comes first: the answer, an error, the deadline, a stop. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly deadlineAt: number
+  /** There from the moment a connection is given to it: whatever fails after that, the request may have been written. */
   #controller: Dispatcher.DispatchController | null = null
   #resolve: ((answer: Answer) => void) | null = null
   #ended = false
@@ -110,7 +112,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     })
   }
 
-  /** Ends it from our side. Once a connection was given to it, the request may have been written. */
+  /** Ends it from our side. */
   cut (code: string, message: string): void {
     this.#end(this.#controller ? { kind: 'no_answer', code, message } : notSent(code, message))
     this.#controller?.abort(new Error(message))
@@ -138,7 +140,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseError (_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {
     const code = error.code ?? (error.cause as { code?: string } | undefined)?.code ?? error.name
     const message = error.message.slice(0, 200)
-    this.#end(this.#controller && !NOT_CONNECTED.has(code) ? { kind: 'no_answer', code, message } : notSent(code, message))
+    this.#end(this.#controller ? { kind: 'no_answer', code, message } : notSent(code, message))
   }
 
   #answer (cut: boolean): void {

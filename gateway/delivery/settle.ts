@@ -57,9 +57,7 @@ export function settle (outcome: Outcome, facts: SettleFacts): Settled {
 
 function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled {
   const paid = outcome.free === true ? 0 : 1
-  const afterMs = outcome.afterMs ?? (outcome.pause === 'lane'
-    ? rateLimitBackoffMs(facts.limitedTimes, facts.random)
-    : retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
+  const afterMs = waitMs(outcome, facts)
   const dueAt = facts.now + afterMs
   const pause = {
     pauseLaneMs: outcome.pause === 'lane' ? afterMs : null,
@@ -70,6 +68,14 @@ function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled
     return { ...PLAIN, ...pause, state: STATE.expired, reason, detail: outcome.detail ?? null, finishedAt: facts.now, paid }
   }
   return { ...PLAIN, ...pause, state: STATE.waiting, reason: outcome.reason, detail: outcome.detail ?? null, dueAt, paid }
+}
+
+/** A wait that was named holds as it is, but a failing provider is never asked again sooner than the schedule says. */
+function waitMs (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): number {
+  const { afterMs, free, pause } = outcome
+  if (afterMs === undefined && pause === 'lane') return rateLimitBackoffMs(facts.limitedTimes, facts.random)
+  if (afterMs !== undefined && (free === true || pause !== undefined)) return afterMs
+  return Math.max(afterMs ?? 0, retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
 }
 
 /** Resent only where the provider tells repeats apart, or where its policy allows it once. */

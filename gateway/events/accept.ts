@@ -10,7 +10,7 @@ import { readEnvelope } from './envelope.ts'
 import { inspect } from './inspect.ts'
 import type { EventSchema } from './schemas.ts'
 
-const EVENT_CAP_CHARS = 64 * 1024
+const EVENT_CAP_BYTES = 64 * 1024
 
 /** What became of one event. `error` only where it was refused. */
 export interface Receipt {
@@ -87,7 +87,7 @@ export class Door {
     if (!schema.valid(event.data)) return refused(event.id, 'GW_EVENT_INVALID', `The data does not fit the schema of ${event.type}.`, schema.faults(event.data).map(fault => ({ ...fault, path: `/data${fault.path}` })))
     if (!caller.mayUse(event.shop)) return refused(event.id, 'GW_FORBIDDEN', `This API key is not for the shop "${event.shop}".`, [{ path: '/shop', rule: 'scope', message: 'not among the shops of the API key', got: event.shop }])
     const text = JSON.stringify(event.data)
-    if (text.length > EVENT_CAP_CHARS) return refused(event.id, 'GW_TOO_LARGE', 'The event is larger than 64 KiB.', [{ path: '/data', rule: 'size', message: 'at most 64 KiB', got: text.length }])
+    if (tooLarge(text)) return refused(event.id, 'GW_TOO_LARGE', 'The event is larger than 64 KiB.', [{ path: '/data', rule: 'size', message: 'at most 64 KiB', got: Buffer.byteLength(text) }])
     const route = this.#o.route(event.shop, type)
     return route instanceof Promise ? route.then(loaded => this.#place(event, at, type, text, loaded)) : this.#place(event, at, type, text, route)
   }
@@ -156,6 +156,9 @@ export class Door {
     return typeof value === 'string' ? this.#o.person(value) : null
   }
 }
+
+/** A character has at most three bytes of UTF-8 per unit of its length, so most need not be counted. */
+function tooLarge (text: string): boolean { return text.length * 3 > EVENT_CAP_BYTES && Buffer.byteLength(text) > EVENT_CAP_BYTES }
 
 /** SHA-256 of the canonical JSON: kept instead of the data when its retention ends. */
 export function digest (data: unknown): Buffer { return createHash('sha256').update(canonicalJson(data)).digest() }

@@ -25,10 +25,9 @@ export function retention (options: RetentionOptions): JobHandler {
     const now = runtime.now()
     const rows = await store.read('payloads_due', { before: now - payloadMs, after: Number(job.cursor ?? 0), limit: SLICE })
     if (rows.length > 0) await store.commit(rows.flatMap(row => drop(row, digest)))
-    const [forgotten] = await store.commit([{ name: 'forget_events', params: { before: now - identityMs, limit: SLICE } }])
-    const keys = (forgotten?.rows ?? []).map(row => row.event_key)
-    if (keys.length > 0) await store.commit([{ name: 'forget_deliveries', params: { keys: JSON.stringify(keys) } }])
-    const more = rows.length === SLICE || keys.length === SLICE
+    const slice = { before: now - identityMs, limit: SLICE }
+    const [, forgotten] = await store.commit([{ name: 'forget_deliveries', params: slice }, { name: 'forget_events', params: slice }])
+    const more = rows.length === SLICE || forgotten?.changes === SLICE
     return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: more && rows.length > 0 ? String(rows.at(-1)?.event_key) : null }
   }
 }
@@ -57,6 +56,6 @@ export function expireHeld (options: { store: Store, runtime: Runtime }): JobHan
 async function expireQueue (store: Store, queueKey: number, now: number): Promise<void> {
   for (;;) {
     const [expired] = await store.commit([{ name: 'expire_waiting', params: { queue_key: queueKey, now, reason: null, limit: SLICE } }])
-    if ((expired?.changes ?? 0) < SLICE) return
+    if ((expired?.changes ?? 0) === 0) return // one in front that lasts longer must not hide those behind it
   }
 }

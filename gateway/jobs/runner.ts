@@ -21,12 +21,13 @@ export interface Job {
 export type JobResult = { dueAt: number, cursor?: string | null } | null
 export type JobHandler = (job: Job) => Promise<JobResult>
 
-export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, onError (error: unknown, job: Job): void }
+export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, /** `job` is null where none could be claimed. */ onError (error: unknown, job: Job | null): void }
 
 export class Jobs {
   #o: JobsOptions
   #timer: NodeJS.Timeout | null = null
   #running = new Set<Promise<void>>()
+  #looking: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor (options: JobsOptions) { this.#o = options }
@@ -38,14 +39,18 @@ export class Jobs {
     this.#tick()
   }
 
+  /** Claims nothing more, and waits for what runs. */
   async stop (): Promise<void> {
     this.#stopped = true
     if (this.#timer) clearTimeout(this.#timer)
+    await this.#looking
     await Promise.all(this.#running)
   }
 
   #tick (): void {
-    this.#timer = setTimeout(() => { void this.#look().finally(() => { if (!this.#stopped) this.#tick() }) }, POLL_MS)
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#look().catch(error => { this.#o.onError(error, null) }).finally(() => { if (!this.#stopped) this.#tick() })
+    }, POLL_MS)
   }
 
   async #look (): Promise<void> {

@@ -14,6 +14,8 @@ export interface ShopRoutesOptions {
   setupGroups: readonly string[]
   shopIdPattern: string
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
+  /** Signs cursors, bound to who asked. */
+  cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
   /** Every violation of a JSON Schema. */
   violations (schema: object, value: unknown, path: string): Detail[]
 }
@@ -37,7 +39,7 @@ const CONNECTION_BODY = {
     ready: { type: 'array', maxItems: 100, items: text(100) }
   }
 } as const
-const LIST = { querystring: { type: 'object', additionalProperties: false, properties: { limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 }, cursor: { type: 'string', maxLength: 100 } } } } as const
+const LIST = { querystring: { type: 'object', additionalProperties: false, properties: { limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 }, cursor: { type: 'string', maxLength: 200 } } } } as const
 
 interface ShopBody { name: string, domain: string, plan: string, active?: boolean }
 interface ConnectionBody { auth?: string, secrets: Record<string, string>, account_id?: string, settings?: Record<string, unknown>, ready?: string[] }
@@ -50,9 +52,12 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
 
   app.get<{ Querystring: { limit: number, cursor?: string } }>('/v1/shops', { ...read, schema: LIST }, async request => {
     const { limit, cursor } = request.query
-    const allowed = caller(request).shops
-    const items = await shops.list({ after: cursor ?? '', limit, shops: allowed === '*' ? null : [...allowed] })
-    return { items: items.map(({ id, name, domain, plan, active }) => ({ id, name, domain, plan, active })), next_cursor: items.length === limit ? items.at(-1)?.id ?? null : null }
+    const { id: who, shops: allowed } = caller(request)
+    const bound = `shops ${who}`
+    const after = cursor === undefined ? '' : options.cursors.open(cursor, bound)
+    const items = await shops.list({ after, limit, shops: allowed === '*' ? null : [...allowed] })
+    const last = items.length === limit ? items.at(-1) : undefined
+    return { items: items.map(({ id, name, domain, plan, active }) => ({ id, name, domain, plan, active })), next_cursor: last ? options.cursors.seal(last.id, bound) : null }
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop', read, async request => shopView(await load(request, options), options))

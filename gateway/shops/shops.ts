@@ -223,7 +223,7 @@ export class Shops {
   /** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */
   #account (provider: Provider, input: ConnectionInput, settings: Record<string, unknown>): string {
     if (input.accountId !== null) return provider.account({ account_id: input.accountId, settings })
-    const secrets = Object.keys(input.secrets).sort().map(field => `${field}=${input.secrets[field]}`).join('\0')
+    const secrets = Object.keys(input.secrets).toSorted().map(field => `${field}=${input.secrets[field]}`).join('\0')
     return `key:${this.#vault.fingerprint(`account ${provider.id}`, secrets).toString('hex')}`
   }
 

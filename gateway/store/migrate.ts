@@ -11,7 +11,7 @@ export interface Migration { version: number, sql: string }
 export function migrations (dialect: 'sqlite'): Migration[] {
   return readdirSync(FOLDER)
     .filter(name => name.endsWith(`.${dialect}.sql`))
-    .sort()
+    .toSorted()
     .map(name => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, FOLDER), 'utf8') }))
 }
 

@@ -14,9 +14,11 @@ const BUSY_RETRIES = 250
 /** Bounds how long one transaction blocks the event loop. */
 const STEPS_PER_GROUP = 2000
 const TABLES = { events: 'event_key', deliveries: 'delivery_key', calls: 'call_key', jobs: 'job_key' } as const
-/** SQLite result codes: busy and locked pass; these say that the disk or the file cannot be trusted. */
+/** SQLite result codes. Busy and locked pass, and so does a full disk, of which nothing was kept. */
 const PASSING = new Set([5, 6])
-const GRAVE = new Set([10, 11, 13, 26])
+const FULL = 13
+/** I/O failed, or the file is damaged: what is written after it may be gone whatever the disk says. */
+const BROKEN = new Set([10, 11, 26])
 
 interface Waiting {
   unit: Step[]
@@ -28,35 +30,40 @@ interface Prepared { statement: StatementSync, names: string[], returns: boolean
 
 /** Opens the file, makes it where it is missing, brings its tables up to date and takes it for this process alone. */
 export function openSqlite (options: { path: string, now: () => number }): Store {
-  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
-  const lock = takeLock(`${options.path}.lock`)
-  let db: DatabaseSync
+  let lock: DatabaseSync | null = null
+  let db: DatabaseSync | null = null
   try {
+    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
+    lock = takeLock(options.path)
     db = open(options.path)
     migrate(db)
+    return new SqliteStore(db, lock, options.now)
   } catch (error) {
-    lock.close()
+    db?.close()
+    lock?.close()
     throw unusable(options.path, error)
   }
-  return new SqliteStore(db, lock, options.now)
 }
 
 /** An open transaction on a file of its own keeps other processes out, and ends with this one however it dies. */
 function takeLock (path: string): DatabaseSync {
-  const lock = new DatabaseSync(path, { timeout: BUSY_MS })
+  const lock = new DatabaseSync(`${path}.lock`, { timeout: BUSY_MS })
   try {
     lock.exec('begin exclusive')
     return lock
   } catch (error) {
     lock.close()
-    throw new GatewayError('GW_STORE_LOCKED', `${path.slice(0, -'.lock'.length)} is used by another process.`, { cause: error })
+    if (!PASSING.has(resultCode(error))) throw error
+    throw new GatewayError('GW_STORE_LOCKED', `${path} is used by another process.`, { cause: error })
   }
 }
 
+function resultCode (error: unknown): number { return ((error as { errcode?: number }).errcode ?? 0) & 0xff }
+
 function open (path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_MS })
-  // FULL: an accepted event survives a power cut. 64 MiB of cache; the log is folded back every 16 MiB.
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -65536; pragma wal_autocheckpoint = 4000; pragma temp_store = memory')
+  // FULL: an accepted event survives a power cut. 16 MiB of cache, the rest is the page cache's; the log is folded back every 16 MiB.
+  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384; pragma wal_autocheckpoint = 4000; pragma temp_store = memory')
   return db
 }
 
@@ -74,7 +81,8 @@ class SqliteStore implements Store {
   #waiting: Waiting[] = []
   #scheduled = false
   #busy = 0
-  #healthy = true
+  #full = false
+  #broken = false
   #closed = false
   #keys: Record<keyof typeof TABLES, number>
   #idle: (() => void) | null = null
@@ -95,6 +103,7 @@ class SqliteStore implements Store {
   commit (unit: Step[]): Promise<StepResult[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) { reject(new GatewayError('GW_STORE_FAILED', 'The store is closed.')); return }
+      if (this.#broken) { reject(new GatewayError('GW_STORE_FAILED', 'A write to disk failed; nothing is taken until the gateway is started again.')); return }
       this.#waiting.push({ unit, resolve, reject })
       this.#schedule()
     })
@@ -106,7 +115,7 @@ class SqliteStore implements Store {
 
   nextKey (table: keyof typeof TABLES): number { return this.#keys[table]++ }
 
-  healthy (): boolean { return this.#healthy }
+  healthy (): boolean { return !this.#broken && !this.#full }
 
   async close (): Promise<void> {
     if (this.#closed) return
@@ -132,7 +141,7 @@ class SqliteStore implements Store {
       results = this.#transaction(group)
       this.#busy = 0
     } catch (error) {
-      this.#failed(group, error as Error & { errcode?: number })
+      this.#failed(group, error as Error)
       return
     }
     group.forEach((waiting, i) => { waiting.resolve(results[i] as StepResult[]) })
@@ -160,6 +169,7 @@ class SqliteStore implements Store {
     try {
       const results = group.map(waiting => waiting.unit.map(step => this.#run(step)))
       this.#db.exec('commit')
+      this.#full = false
       return results
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('rollback')
@@ -168,8 +178,8 @@ class SqliteStore implements Store {
   }
 
   /** Another process's lock passes; a failed disk does not; anything else is the fault of one unit, which is found by running each alone. */
-  #failed (group: Waiting[], error: Error & { errcode?: number }): void {
-    const code = (error.errcode ?? 0) & 0xff
+  #failed (group: Waiting[], error: Error): void {
+    const code = resultCode(error)
     if (PASSING.has(code) && this.#busy < BUSY_RETRIES) {
       this.#busy++
       this.#waiting.unshift(...group)
@@ -177,9 +187,8 @@ class SqliteStore implements Store {
       setTimeout(() => { this.#flush() }, BUSY_MS)
       return
     }
-    if (GRAVE.has(code)) this.#healthy = false
-    if (group.length === 1 || GRAVE.has(code) || PASSING.has(code)) {
-      for (const waiting of group) waiting.reject(new GatewayError('GW_STORE_FAILED', `The store did not take it: ${error.message}.`, { cause: error }))
+    if (group.length === 1 || this.#grave(code) || PASSING.has(code)) {
+      for (const waiting of group) waiting.reject(notTaken(error))
       this.#busy = 0
       this.#continue()
       return
@@ -188,12 +197,21 @@ class SqliteStore implements Store {
     this.#continue()
   }
 
+  /** A disk that is full or cannot be trusted; nothing of the transaction was kept. */
+  #grave (code: number): boolean {
+    if (code === FULL) this.#full = true
+    if (BROKEN.has(code)) this.#broken = true
+    return code === FULL || BROKEN.has(code)
+  }
+
   #alone (waiting: Waiting): void {
     try {
+      if (this.#broken) throw new Error('a write to disk failed')
       const [results] = this.#transaction([waiting])
       waiting.resolve(results as StepResult[])
     } catch (error) {
-      waiting.reject(new GatewayError('GW_STORE_FAILED', `The store did not take it: ${(error as Error).message}.`, { cause: error }))
+      this.#grave(resultCode(error))
+      waiting.reject(notTaken(error as Error))
     }
   }
 
@@ -223,6 +241,10 @@ class SqliteStore implements Store {
     }
     return prepared
   }
+}
+
+function notTaken (error: Error): GatewayError {
+  return new GatewayError('GW_STORE_FAILED', `The store did not take it: ${error.message}.`, { cause: error })
 }
 
 function bind (statement: string, names: string[], params: Record<string, Value>): SQLInputValue[] {

@@ -12,6 +12,8 @@ const API_KEY = 'gw_bench_0123456789abcdefghijklmnopqrst'
 const MEASURED = 0
 const AROUND = 1
 const BENCH = 'test/bench'
+/** An event that never arrives ends the bench. */
+const GIVE_UP_MS = 120_000
 
 /** Shops of gateway.config.yaml: one sends, the other one's messages are held. */
 export const SHOP = { connected: 'connected.example', held: 'unconnected.example' } as const
@@ -49,7 +51,7 @@ export interface Provider extends Listening {
 export async function startProvider (): Promise<Provider> {
   const process = await startListening({ args: [`${BENCH}/stand-in.ts`], core: AROUND })
   const control = async (method: 'GET' | 'POST', path: string): Promise<unknown> => {
-    const response = await request(`${process.url}/control/${path}`, { method, headersTimeout: 0, bodyTimeout: 0 })
+    const response = await request(`${process.url}/control/${path}`, { method, headersTimeout: GIVE_UP_MS, bodyTimeout: 0 })
     return await response.body.json()
   }
   return Object.assign(process, {

@@ -12,12 +12,12 @@ export interface FairReport {
   sent: number
 }
 
-/** 10 per second, five times as fast. */
-const WINDOW = { max: 10, perMs: 200 }
+/** 10 per second, ten times as fast. */
+const WINDOW = { max: 10, perMs: 100 }
 const A_EVENTS = 10_000
 const B_EVENTS = 100
 const BATCH = 1000
-const QUIET_MS = 40
+const QUIET_MS = 30
 
 export async function shareAnAccount (dir: string): Promise<FairReport> {
   const standIn = await startStandIn({ latencyMs: () => 2 })

@@ -1,6 +1,8 @@
 // kill -9 under load, again and again: whatever was answered 202 is received, or rests where a person can see it.
 
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { startWorld, targetOf } from '../e2e/world.ts'
 import { eventOf, Load } from '../helpers/load.ts'
@@ -29,6 +31,8 @@ export interface KillReport {
   /** As many may have been in flight at all kills together. */
   allowed: number
   slowestStartMs: number
+  /** What SQLite says of its file after all. */
+  integrity: string
   /** Posts that got no answer and were repeated under their id. */
   repeatedPosts: number
 }
@@ -39,7 +43,7 @@ const SHOP = 'shop.example'
 
 export async function killAgainAndAgain ({ dir, seed, kills, uncertain }: KillOptions): Promise<KillReport> {
   const random = seeded(seed)
-  const files = { accepted: join(dir, 'accepted.txt'), received: join(dir, 'received.txt') }
+  const files = { accepted: join(dir, 'accepted.txt'), received: join(dir, 'received.txt'), kills: join(dir, 'kills.txt') }
   const standIn = await startStandIn({ file: files.received, latencyMs: between(random, 20, 80) })
   const gateway = await startWorld({
     dir,
@@ -53,6 +57,7 @@ export async function killAgainAndAgain ({ dir, seed, kills, uncertain }: KillOp
   for (let i = 0; i < kills; i++) {
     await wait(untilKill())
     await gateway.kill('SIGKILL')
+    appendFileSync(files.kills, `${performance.now()}\n`)
     await gateway.restart()
     slowestStartMs = Math.max(slowestStartMs, gateway.readyMs)
   }
@@ -64,5 +69,12 @@ export async function killAgainAndAgain ({ dir, seed, kills, uncertain }: KillOp
   await standIn.close()
   const finding = judge(readAccepted(files.accepted), readArrivals(files.received), listed)
   const uncertainSends = finding.repeatedKeys.length + listed.filter(({ state }) => state === 'unknown').length
-  return { seed, uncertain, kills, rate: RATE, finding, listed: listed.length, uncertainSends, allowed: kills * CONCURRENCY, slowestStartMs, repeatedPosts: load.repeats }
+  return { seed, uncertain, kills, rate: RATE, finding, listed: listed.length, uncertainSends, allowed: kills * CONCURRENCY, slowestStartMs, integrity: integrityOf(dir), repeatedPosts: load.repeats }
+}
+
+function integrityOf (dir: string): string {
+  const db = new DatabaseSync(join(dir, 'gateway.db'))
+  const row = db.prepare('pragma integrity_check').get()
+  db.close()
+  return String(row?.['integrity_check'])
 }

@@ -32,17 +32,18 @@ function some (name: string, ids: readonly string[]): string {
   return ids.length === 0 ? `${name} 0` : `${name} ${ids.length} [${ids.slice(0, SHOWN).join(' ')}${ids.length > SHOWN ? ' …' : ''}]`
 }
 
-function judgeKills ({ seed, uncertain, kills, finding, listed, uncertainSends, allowed, slowestStartMs, repeatedPosts, rate }: KillReport): { ok: boolean, line: string } {
+function judgeKills ({ seed, uncertain, kills, finding, listed, uncertainSends, allowed, slowestStartMs, repeatedPosts, rate, integrity }: KillReport): { ok: boolean, line: string } {
   const { accepted, received, lost, unknown, waiting, repeatedKeys, doubled, claimedOnly, unexplained } = finding
   const wrong = [lost, waiting, doubled, claimedOnly, unexplained, uncertain === 'park' ? repeatedKeys : unknown]
-  const ok = wrong.every(ids => ids.length === 0) && received + unknown.length === accepted && listed === accepted && uncertainSends <= allowed && slowestStartMs < 5000
+  const ok = wrong.every(ids => ids.length === 0) && received + unknown.length === accepted && listed === accepted && uncertainSends <= allowed && slowestStartMs < 5000 && integrity === 'ok'
   const sets = [some('lost', lost), some('waiting', waiting), some('doubled', doubled), some('delivered but never received', claimedOnly), some('unexplained', unexplained)].join(', ')
-  return { ok, line: `seed ${seed}, ${kills} kills at ${rate}/s, accepted ${accepted}, received ${received}, unknown ${unknown.length}, sent again ${repeatedKeys.length}, uncertain ${uncertainSends} of ${allowed} allowed; ${sets}; posts repeated ${repeatedPosts}; slowest start ${Math.round(slowestStartMs)} ms` }
+  return { ok, line: `seed ${seed}, ${kills} kills at ${rate}/s, accepted ${accepted}, received ${received}, unknown ${unknown.length}, sent again ${repeatedKeys.length}, uncertain ${uncertainSends} of ${allowed} allowed; ${sets}; integrity ${integrity}; posts repeated ${repeatedPosts}; slowest start ${Math.round(slowestStartMs)} ms` }
 }
+
+function percent (share: number): string { return `${(share * 100).toFixed(1)} %` }
 
 function judgeWindows ({ seed, sent, limited, used, most }: WindowsReport): { ok: boolean, line: string } {
   const ok = limited === 0 && used.before >= 0.95 && used.after >= 0.95 && most.burst <= BURST.max && most.steady <= STEADY.max
-  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
   return { ok, line: `seed ${seed}, sent ${sent}, 429 ${limited}, steady window used ${percent(used.before)} and ${percent(used.after)}, at most ${most.burst}/${BURST.max} and ${most.steady}/${STEADY.max}` }
 }
 

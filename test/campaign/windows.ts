@@ -27,7 +27,7 @@ export interface WindowsReport {
 }
 
 export const BURST = { max: 20, perMs: 1000 }
-export const STEADY = { max: 100, perMs: 8000 }
+export const STEADY = { max: 100, perMs: 10_000 }
 const SHOP = 'shop.example'
 const KILL_AT = STEADY.max * 0.9
 /** Few in flight: each that a kill leaves open counts in the windows, whether it arrived or not. */

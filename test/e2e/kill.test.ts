@@ -7,7 +7,7 @@ import { tempDir } from '../helpers/tmp.ts'
 const KILLS = 3
 
 t.test('kill -9 under load loses nothing, and a provider that tells repeats apart gets every message', async t => {
-  const { finding, listed, uncertainSends, allowed, slowestStartMs, ...run } = await killAgainAndAgain({ dir: tempDir(t), seed: 1, kills: KILLS, uncertain: 'repeat' })
+  const { finding, listed, uncertainSends, allowed, slowestStartMs, integrity, ...run } = await killAgainAndAgain({ dir: tempDir(t), seed: 1, kills: KILLS, uncertain: 'repeat' })
   t.comment(JSON.stringify({ ...run, accepted: finding.accepted, uncertainSends, allowed, slowestStartMs }))
   t.ok(finding.accepted > 500, 'there was load')
   t.strictSame({ lost: finding.lost, unknown: finding.unknown, waiting: finding.waiting }, { lost: [], unknown: [], waiting: [] })
@@ -15,6 +15,7 @@ t.test('kill -9 under load loses nothing, and a provider that tells repeats apar
   t.equal(listed, finding.accepted, 'and has one delivery')
   t.strictSame({ doubled: finding.doubled, claimedOnly: finding.claimedOnly, unexplained: finding.unexplained }, { doubled: [], claimedOnly: [], unexplained: [] })
   t.ok(uncertainSends <= allowed, 'no more were sent again than were in flight')
+  t.equal(integrity, 'ok')
   t.ok(slowestStartMs < 5000, 'it was ready again within five seconds')
 })
 

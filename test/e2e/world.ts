@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Uncertain, Window } from '../../gateway/contract.ts'
+import type { Kind, Uncertain, Window } from '../../gateway/contract.ts'
 import { type GatewayProcess, startGatewayProcess } from '../helpers/gateway-process.ts'
 import type { StandIn } from '../helpers/stand-in.ts'
 
@@ -13,10 +13,10 @@ export interface WorldProvider { id: string, uncertain: Uncertain, concurrency: 
 export interface WorldShop { id: string, provider: string, account: string }
 export interface World { dir: string, standIn: StandIn, providers: readonly WorldProvider[], shops: readonly WorldShop[] }
 
-/** Writes the world's files into its folder and starts a gateway in it, on a processor of its own. */
+/** Writes the world's files into its folder and starts a gateway in it. */
 export async function startWorld (world: World): Promise<GatewayProcess> {
   for (const provider of world.providers) writeProvider(world.dir, provider)
-  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY }, core: 0 })
+  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY } })
 }
 
 export function targetOf (gateway: { url: string }): { url: string, apiKey: string } {
@@ -46,7 +46,6 @@ function writeProvider (dir: string, { id, uncertain, concurrency, windows }: Wo
 
 function configOf ({ dir, standIn, providers, shops }: World): object {
   const key = (name: string): object => ({ file: join(dir, 'keys', name), generate: true })
-  const type = (name: string, more: object): object => ({ schema: join(ROOT, 'schemas/events', `${name}.schema.json`), channel: 'sms', expires_after: '24h', person: '/customer/phone', ...more })
   return {
     version: 1,
     server: { port: 0 },
@@ -61,8 +60,8 @@ function configOf ({ dir, standIn, providers, shops }: World): object {
     plans: { pro: [] },
     channels: { sms: {} },
     event_types: {
-      'back_in_stock.alert': type('back_in_stock.alert', { setup_group: 'back_in_stock', kind: 'marketing' }),
-      'preorder.confirmed': type('preorder.confirmed', { setup_group: 'preorder', kind: 'transactional' })
+      'back_in_stock.alert': typeOf('back_in_stock.alert', 'back_in_stock', 'marketing'),
+      'preorder.confirmed': typeOf('preorder.confirmed', 'preorder', 'transactional')
     },
     providers: Object.fromEntries(providers.map(({ id }) => [id, { path: join(dir, 'providers', id) }])),
     delivery: { request_deadline: '5s' },
@@ -75,4 +74,8 @@ function configOf ({ dir, standIn, providers, shops }: World): object {
       connections: [{ provider, secrets: { token: key(`${id}.token`) }, account_id: account, ready: ['back_in_stock', 'preorder'] }]
     }))
   }
+}
+
+function typeOf (name: string, setupGroup: string, kind: Kind): object {
+  return { schema: join(ROOT, 'schemas/events', `${name}.schema.json`), channel: 'sms', setup_group: setupGroup, kind, expires_after: '24h', person: '/customer/phone' }
 }

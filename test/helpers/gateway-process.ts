@@ -38,6 +38,7 @@ export interface ProcessOptions {
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) }) // so that `exit` comes
 
 /** Whether processes can be bound to a processor here. */
 export const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
@@ -116,7 +117,7 @@ export interface GatewayProcess extends Listening {
 export async function startGatewayProcess (options: GatewayOptions): Promise<GatewayProcess> {
   const file = configFile(options)
   const start = (): Promise<Listening> => startListening({
-    args: [...options.nodeArgs ?? [], process.env['TMP_ENTRY'] ?? 'gateway/cli.ts', 'start', '-c', file],
+    args: [...options.nodeArgs ?? [], 'gateway/cli.ts', 'start', '-c', file],
     env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env },
     ...(options.core !== undefined && { core: options.core })
   })

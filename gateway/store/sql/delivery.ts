@@ -122,7 +122,8 @@ export const DELIVERY = {
     select q.queue_key from queues q left join accounts a on a.account_key = q.account_key
     where q.queue_key > :after and (q.held_reason is not null or a.held_reason is not null) order by q.queue_key limit :limit`,
   expire_waiting: `
-    update deliveries set state = 6, reason = coalesce(:reason, reason, 'expired'), due_at = null, finished_at = :now
+    update deliveries set state = 6, due_at = null, finished_at = :now,
+      reason = coalesce(:reason, case when reason = 'rate_limited' then 'expired_rate_limited' else 'expired' end)
     where state = 1 and delivery_key in (select delivery_key from (
       select delivery_key, expires_at from deliveries where queue_key = :queue_key and due_at is not null order by priority, due_at limit :limit
     ) where expires_at <= :now)`,

@@ -1,5 +1,7 @@
 // Everything that happens later or long, and what keeps the tables small.
 
+const FORGOTTEN = 'select event_key from events where received_at <= :before and data is null order by received_at, event_key limit :limit'
+
 export const JOBS = {
   put_job: `
     insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at)
@@ -27,10 +29,9 @@ export const JOBS = {
   drop_requests: `
     update deliveries set request_head = null, request_body = null, answer = null, detail = null where event_key = :event_key`,
   drop_earlier_calls: 'delete from calls where delivery_key in (select delivery_key from deliveries where event_key = :event_key)',
-  forget_events: `
-    delete from events where event_key in (
-      select event_key from events where received_at <= :before and data is null order by received_at limit :limit) returning event_key`,
-  forget_deliveries: 'delete from deliveries where event_key in (select value from json_each(:keys))',
+  // In one unit, the deliveries first: both take the same slice, and neither is ever without the other.
+  forget_deliveries: `delete from deliveries where event_key in (${FORGOTTEN})`,
+  forget_events: `delete from events where event_key in (${FORGOTTEN})`,
 
   take_slots: `
     insert into slots (slot, owner, epoch, expires_at) select value, :owner, 1, :expires_at from json_each(:slots) where true

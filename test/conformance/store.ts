@@ -1,0 +1,593 @@
+// What every store must keep, whatever database is under it. Nothing here knows one.
+
+import type { Test } from 'tap'
+import { STATE, type Store } from '../../gateway/contract.ts'
+import { STATEMENTS } from '../../gateway/store/statements.ts'
+import { ALL, archiveStep, claim, deliveryOf, eventOf, NOW, one, place, put, queueOf, sent, settleStep, startStep } from './store-rows.ts'
+
+export interface Opened {
+  store: Store
+  /** Closes it and opens the same data again, as the next process would. */
+  reopen (): Promise<Store>
+  /** Opens the same data a second time while it is open, where only one may have it; else null. */
+  again: (() => Promise<Store>) | null
+}
+
+/** Opens a new, empty store; it is closed when the test ends. */
+export type Open = (t: Test) => Promise<Opened>
+
+/** Runs the suite as a child of `t`. */
+export async function storeSuite (t: Test, name: string, open: Open): Promise<void> {
+  const run = new Set<string>()
+  const recorded = async (t: Test): Promise<Opened> => {
+    const opened = await open(t)
+    return { ...opened, store: recording(opened.store, run), reopen: async () => recording(await opened.reopen(), run) }
+  }
+  await t.test(`store ${name}`, async t => {
+    await t.test('units of work', async t => { await units(t, recorded) })
+    await t.test('claims', async t => { await claims(t, recorded) })
+    await t.test('queues and accounts', async t => { await queues(t, recorded) })
+    await t.test('calls', async t => { await calls(t, recorded) })
+    await t.test('after a crash', async t => { await crashes(t, recorded) })
+    await t.test('ends without a call', async t => { await ends(t, recorded) })
+    await t.test('lists', async t => { await lists(t, recorded) })
+    await t.test('shops', async t => { await shops(t, recorded) })
+    await t.test('jobs and retention', async t => { await jobs(t, recorded) })
+    await t.test('opening and closing', async t => { await life(t, recorded) })
+    t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')
+  })
+}
+
+/** The same store; the names of what it runs are noted. */
+function recording (store: Store, run: Set<string>): Store {
+  return {
+    owner: store.owner,
+    epoch: store.epoch,
+    commit: unit => {
+      for (const { name } of unit) run.add(name)
+      return store.commit(unit)
+    },
+    read: (name, params) => {
+      run.add(name)
+      return store.read(name, params)
+    },
+    nextKey: table => store.nextKey(table),
+    healthy: () => store.healthy(),
+    close: () => {
+      // Run by every opening.
+      run.add('take_slots').add('epoch')
+      return store.close()
+    }
+  }
+}
+
+const FAILED = { code: 'GW_STORE_FAILED' }
+
+async function units (t: Test, open: Open): Promise<void> {
+  await t.test('one step that fails leaves nothing of its unit, and the others of its group are kept', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const first = eventOf(store, at)
+    const bad = eventOf(store, at)
+    const last = eventOf(store, at)
+    const broken = { name: 'insert_event', params: { ...bad.steps[0]?.params, data: null, id: null } }
+    const results = await Promise.allSettled([first.steps, [...bad.steps, broken as never], last.steps].map(unit => store.commit(unit)))
+    t.strictSame(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+    t.match((results[1] as PromiseRejectedResult).reason, FAILED)
+    const kept = await store.read('list_deliveries', ALL)
+    t.strictSame(kept.map(row => row.id), [last.id, first.id])
+    t.strictSame(await store.read('deliveries_of_event', { event_key: bad.eventKey }), [])
+  })
+
+  await t.test('a statement that is not known, or lacks a parameter, is refused, and the store works on', async t => {
+    const { store } = await open(t)
+    await t.rejects(store.commit([{ name: 'no_such_statement', params: {} }]), FAILED)
+    await t.rejects(store.commit([{ name: 'wake_queue', params: { queue_key: 1 } }]), FAILED)
+    t.equal(store.healthy(), true, 'a fault of the caller is none of the disk')
+    const at = await place(store)
+    t.ok((await put(store, at)).id)
+  })
+
+  await t.test('a hundred units given at once are all answered, in their order', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const events = Array.from({ length: 100 }, () => eventOf(store, at))
+    const order: number[] = []
+    const results = await Promise.all(events.map((event, i) => store.commit(event.steps).then(result => { order.push(i); return result })))
+    t.ok(results.every(([inserted, made]) => inserted?.changes === 1 && made?.changes === 1))
+    t.strictSame(order, events.map((_, i) => i))
+    t.strictSame((await store.read('list_deliveries', ALL)).map(row => row.id), events.map(({ id }) => id).toReversed())
+  })
+
+  await t.test('an identity that was seen makes no second event and no second delivery', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const first = await put(store, at, { sourceId: 'same' })
+    const repeat = eventOf(store, at, { sourceId: 'same', data: '{"a":2}' })
+    const [inserted, made] = await store.commit(repeat.steps)
+    t.strictSame([inserted?.changes, made?.changes], [0, 0])
+    const [known] = await store.read('event_by_identity', { shop_key: at.shopKey, source: '/test', source_id: 'same' })
+    t.match(known, { event_key: first.eventKey, data: '{"a":1}', digest: null })
+    const elsewhere = eventOf(store, at, { sourceId: 'same', source: '/other' })
+    t.equal((await store.commit(elsewhere.steps))[0]?.changes, 1, 'the same id of another source is another event')
+  })
+
+  await t.test('only the owner of a claim, in its epoch, settles it', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    await claim(store, at)
+    const other = { owner: store.owner + 1 }
+    const older = { epoch: store.epoch - 1 }
+    const start = startStep(store, event.deliveryKey)
+    for (const mine of [other, older]) t.equal((await one(store, 'start_call', { ...start.params, ...mine })).changes, 0)
+    t.equal((await one(store, 'start_call', start.params)).changes, 1)
+    const settle = settleStep(store, event.deliveryKey).params
+    for (const mine of [other, older]) t.equal((await one(store, 'settle_call', { ...settle, ...mine })).changes, 0)
+    t.equal((await deliveryOf(store, event)).state, STATE.sending)
+    t.equal((await one(store, 'settle_call', settle)).changes, 1)
+    t.equal((await one(store, 'settle_call', settle)).changes, 0, 'and once only')
+    t.match(await deliveryOf(store, event), { state: STATE.delivered, owner: null, attempts: 1, status: 202 })
+  })
+}
+
+async function claims (t: Test, open: Open): Promise<void> {
+  await t.test('takes what is due, urgent before old, old before new, and no more than asked for', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const old = await put(store, at, { dueAt: NOW - 2000 })
+    const later = await put(store, at, { dueAt: NOW + 1 })
+    const urgent = await put(store, at, { dueAt: NOW, priority: 0 })
+    const plain = await put(store, at, { dueAt: NOW - 1000, priority: 1 })
+    t.strictSame(await claim(store, at, { limit: 1 }), [urgent.deliveryKey])
+    t.strictSame(await claim(store, at, { limit: 1 }), [plain.deliveryKey])
+    t.strictSame(await claim(store, at, { limit: 10 }), [old.deliveryKey])
+    t.strictSame(await claim(store, at, { limit: 10 }), [], 'the other is not due')
+    t.strictSame(await claim(store, at, { now: NOW + 1 }), [later.deliveryKey])
+  })
+
+  await t.test('two claims never share a row', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const events = await Promise.all(Array.from({ length: 50 }, () => put(store, at)))
+    const taken = (await Promise.all(Array.from({ length: 12 }, () => claim(store, at, { limit: 7 })))).flat()
+    t.equal(new Set(taken).size, taken.length)
+    t.strictSame(taken.toSorted((a, b) => a - b), events.map(({ deliveryKey }) => deliveryKey).toSorted((a, b) => a - b))
+  })
+
+  await t.test('gives nothing of a held queue, nor to an account that is not the queue\'s any more', async t => {
+    const { store } = await open(t)
+    const at = await place(store, { held: 'plan_too_low' })
+    const event = await put(store, at)
+    t.strictSame(await claim(store, at), [])
+    await place(store)
+    t.strictSame(await claim(store, at, { accountKey: at.accountKey + 1 }), [])
+    t.strictSame(await claim(store, at), [event.deliveryKey])
+    const [row] = await store.read('claimed', { keys: JSON.stringify([event.deliveryKey]) })
+    t.match(row, { delivery_key: event.deliveryKey, account_key: at.accountKey, claims: 1, provider: 'alpha', shop_key: at.shopKey, data: '{"a":1}', state: STATE.waiting })
+  })
+
+  await t.test('a message that may have been sent keeps the account it went over', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    await claim(store, at)
+    await store.commit([startStep(store, event.deliveryKey), settleStep(store, event.deliveryKey, { state: STATE.unknown, reason: 'no_answer', due_at: NOW, finished_at: null })])
+    const moved = await place(store, { provider: 'beta', account: 'B1' })
+    t.equal(moved.queueKey, at.queueKey)
+    t.strictSame(await claim(store, moved), [event.deliveryKey])
+    t.equal((await deliveryOf(store, event)).account_key, at.accountKey)
+  })
+}
+
+async function queues (t: Test, open: Open): Promise<void> {
+  await t.test('a claim leaves its queue knowing whether more is due, how urgent it is, and when the next comes', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const ready = async () => (await store.read('ready_queues', { account_key: at.accountKey, limit: 10 }))[0]
+    t.equal(await ready(), undefined)
+    await put(store, at, { priority: 1 })
+    await put(store, at, { priority: 2 })
+    await put(store, at, { dueAt: NOW + 5000 })
+    t.match(await ready(), { queue_key: at.queueKey, priority: 1 })
+    await claim(store, at, { limit: 1 })
+    t.match(await ready(), { priority: 2 }, 'the urgent one is out')
+    await claim(store, at, { limit: 1 })
+    t.equal(await ready(), undefined, 'nothing is due')
+    t.strictSame(await store.read('due_queues', { now: NOW + 4999 }), [])
+    t.equal((await store.read('due_queues', { now: NOW + 5000 })).length, 1)
+    const woken = await one(store, 'wake_due_queues', { now: NOW + 5000, limit: 10 })
+    t.strictSame(woken.rows.map(row => row.account_key), [at.accountKey])
+    t.strictSame(await store.read('due_queues', { now: NOW + 5000 }), [])
+    t.ok(await ready())
+  })
+
+  await t.test('a deferral moves the queue\'s next time forward, never back', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const due = (dueAt: number, priority = 2) => one(store, 'queue_due', { queue_key: at.queueKey, priority, due_at: dueAt, now: NOW })
+    await due(NOW + 9000)
+    await due(NOW + 3000)
+    await due(NOW + 6000)
+    t.strictSame(await store.read('due_queues', { now: NOW + 2999 }), [])
+    t.equal((await store.read('due_queues', { now: NOW + 3000 })).length, 1)
+    await due(NOW, 0)
+    t.match((await store.read('ready_queues', { account_key: at.accountKey, limit: 1 }))[0], { priority: 0 })
+    t.match(await store.read('account_of_queue', { queue_key: at.queueKey }), [{ account_key: at.accountKey }])
+  })
+
+  await t.test('accounts with work are found once each, from a cursor on, held ones left out', async t => {
+    const { store } = await open(t)
+    const places = []
+    for (const [shop, account, group] of [['a.example', 'A1', 'x'], ['a.example', 'A1', 'y'], ['b.example', 'B1', 'x'], ['c.example', 'C1', 'x'], ['d.example', 'A1', 'x']] as const) {
+      const at = await place(store, { shop, account, group })
+      await put(store, at)
+      places.push(at)
+    }
+    await place(store, { shop: 'c.example', account: 'C1', group: 'x', held: 'not_connected' })
+    const keys = [...new Set(places.filter(at => at.account !== 'C1').map(at => at.accountKey))].toSorted((a, b) => a - b)
+    const found = async (after: number, limit: number) => (await store.read('ready_accounts', { after, limit })).map(row => row.account_key)
+    t.strictSame(await found(0, 100), keys)
+    t.strictSame(await found(0, 1), keys.slice(0, 1))
+    t.strictSame(await found(keys[0] as number, 100), keys.slice(1))
+  })
+
+  await t.test('the queue that was served longest ago stands in front', async t => {
+    const { store } = await open(t)
+    const first = await place(store, { group: 'first' })
+    const second = await place(store, { group: 'second' })
+    for (const at of [first, second]) { await put(store, at); await put(store, at) }
+    const turn = async () => (await store.read('ready_queues', { account_key: first.accountKey, limit: 10 })).map(row => row.setup_group)
+    await claim(store, first, { limit: 1 })
+    t.strictSame(await turn(), ['second', 'first'])
+    await claim(store, second, { limit: 1, now: NOW + 1 })
+    t.strictSame(await turn(), ['first', 'second'])
+  })
+
+  await t.test('an account keeps why it rests and until when its lanes pause', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const account = async () => (await store.read('account', { account_key: at.accountKey }))[0]
+    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW + 1 })
+    await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'messages', until: NOW + 2 })
+    await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'other.lane', until: NOW + 3 })
+    t.match(await account(), { provider: 'alpha', account: 'A1', slot: 7, held_reason: 'credentials_refused', held_until: NOW + 1 })
+    t.strictSame(JSON.parse((await account())?.pauses as string), { messages: NOW + 2, 'other.lane': NOW + 3 })
+    await one(store, 'release_account', { provider: 'alpha', account: 'A1' })
+    t.match(await account(), { held_reason: null, held_until: null })
+  })
+}
+
+async function calls (t: Test, open: Open): Promise<void> {
+  await t.test('the row has the latest call, the table the earlier ones', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    for (const attempt of [1, 2, 3]) {
+      await claim(store, at, { now: NOW + attempt })
+      await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey, { at: NOW + attempt, body: `${attempt}` })])
+      await store.commit([settleStep(store, event.deliveryKey, { state: STATE.waiting, reason: 'provider_failing', due_at: NOW, finished_at: null, settled_at: NOW + attempt, status: 500 + attempt, outcome: 'retry' })])
+    }
+    t.match(await deliveryOf(store, event), { call_no: 3, attempts: 3, request_body: '3', status: 503, claims: 0 })
+    const earlier = await store.read('calls_of_delivery', { delivery_key: event.deliveryKey })
+    t.strictSame(earlier.map(row => [row.call_no, row.request_body, row.status, row.reserved_at, row.settled_at]), [[1, '1', 501, NOW + 1, NOW + 1], [2, '2', 502, NOW + 2, NOW + 2]])
+    t.match(await store.read('delivery_by_key', { delivery_key: event.deliveryKey }), [{ id: event.id, request_body: '3', account_provider: 'alpha' }])
+  })
+
+  await t.test('a lane remembers what was settled within a window, in both tables, and no other lane', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const other = await place(store, { shop: 'b.example', account: 'B1' })
+    const event = await put(store, at)
+    for (const settledAt of [NOW + 10, NOW + 20]) {
+      await claim(store, at)
+      await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey)])
+      await store.commit([settleStep(store, event.deliveryKey, { state: STATE.waiting, due_at: NOW, finished_at: null, settled_at: settledAt })])
+    }
+    await claim(store, at)
+    await sent(store, at, { settledAt: NOW + 5 })
+    await sent(store, at, { settledAt: NOW + 15, lane: 'slow' })
+    await sent(store, other, { settledAt: NOW + 12 })
+    const history = async (lane: string, since: number) => (await store.read('lane_history', { account_key: at.accountKey, lane, since })).map(row => row.settled_at)
+    t.strictSame(await history('messages', NOW), [NOW + 5, NOW + 10, NOW + 20])
+    t.strictSame(await history('messages', NOW + 10), [NOW + 20])
+    t.strictSame(await history('slow', NOW), [NOW + 15])
+  })
+}
+
+async function crashes (t: Test, open: Open): Promise<void> {
+  await t.test('what was claimed waits again; the third time it is set aside', async t => {
+    const opened = await open(t)
+    let store = opened.store
+    const at = await place(store)
+    const event = await put(store, at)
+    for (const times of [1, 2, 3]) {
+      t.strictSame(await claim(store, at), [event.deliveryKey])
+      t.strictSame(await store.read('orphans', { owner: store.owner, after: 0, limit: 10 }), [], 'its own are no orphans')
+      store = await opened.reopen()
+      const [orphan] = await store.read('orphans', { owner: store.owner, after: 0, limit: 10 })
+      t.match(orphan, { delivery_key: event.deliveryKey, claims: times, state: STATE.waiting, provider: 'alpha' })
+      t.strictSame(await store.read('orphans', { owner: store.owner, after: event.deliveryKey, limit: 10 }), [])
+      const crashed = times === 3
+      const params = { delivery_key: event.deliveryKey, owner: store.owner, state: crashed ? STATE.rejected : STATE.waiting, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : NOW, finished_at: crashed ? NOW : null }
+      t.equal((await one(store, 'adopt_claimed', params)).changes, 1)
+      t.equal((await one(store, 'adopt_claimed', params)).changes, 0, 'once')
+    }
+    t.match(await deliveryOf(store, event), { state: STATE.rejected, reason: 'crashed_gateway', claims: 0, owner: null, finished_at: NOW })
+    t.strictSame(await claim(store, at), [])
+  })
+
+  await t.test('what was being sent is unknown, and counts in its lane until now', async t => {
+    const opened = await open(t)
+    const at = await place(opened.store)
+    const event = await put(opened.store, at)
+    await claim(opened.store, at)
+    await opened.store.commit([startStep(opened.store, event.deliveryKey)])
+    const late = settleStep(opened.store, event.deliveryKey)
+    const store = await opened.reopen()
+    t.equal((await one(store, 'adopt_sending', { delivery_key: event.deliveryKey, owner: store.owner, reason: 'interrupted', due_at: null, finished_at: NOW + 50, now: NOW + 50 })).changes, 1)
+    t.match(await deliveryOf(store, event), { state: STATE.unknown, reason: 'interrupted', attempts: 1, owner: null })
+    t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 50])
+    t.equal((await store.commit([late]))[0]?.changes, 0, 'the dead owner settles nothing any more')
+    t.equal((await one(store, 'resolve_unknown', { delivery_key: event.deliveryKey, state: STATE.delivered, reason: 'accepted_elsewhere', detail: null, due_at: null, finished_at: NOW })).changes, 1)
+    t.equal((await deliveryOf(store, event)).state, STATE.delivered)
+  })
+
+  await t.test('jobs of a dead owner are due again', async t => {
+    const opened = await open(t)
+    await one(opened.store, 'put_job', jobOf(opened.store, 'sweep'))
+    t.equal((await one(opened.store, 'claim_jobs', { now: NOW, owner: opened.store.owner, epoch: opened.store.epoch, limit: 10 })).changes, 1)
+    const store = await opened.reopen()
+    t.strictSame(await store.read('jobs_are_due', { now: NOW }), [])
+    t.equal((await one(store, 'adopt_jobs', { owner: store.owner, now: NOW })).changes, 1)
+    t.match((await one(store, 'claim_jobs', { now: NOW, owner: store.owner, epoch: store.epoch, limit: 10 })).rows, [{ kind: 'sweep', attempts: 2 }])
+  })
+}
+
+async function ends (t: Test, open: Open): Promise<void> {
+  await t.test('a claim that is given back waits, with what it waits for', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    await claim(store, at)
+    const params = { delivery_key: event.deliveryKey, owner: store.owner, epoch: store.epoch, state: STATE.waiting, reason: 'deferred', detail: null, due_at: NOW + 9, finished_at: null }
+    t.equal((await one(store, 'release_claim', { ...params, epoch: store.epoch + 1 })).changes, 0)
+    t.equal((await one(store, 'release_claim', params)).changes, 1)
+    t.match(await deliveryOf(store, event), { state: STATE.waiting, reason: 'deferred', due_at: NOW + 9, owner: null, claims: 0, attempts: 0 })
+  })
+
+  await t.test('what waited too long in a held queue ends, in slices, and says what it waited for', async t => {
+    const { store } = await open(t)
+    const at = await place(store, { held: 'plan_too_low' })
+    const free = await place(store, { shop: 'b.example', account: 'B1' })
+    t.strictSame((await store.read('held_queues', { after: 0, limit: 10 })).map(row => row.queue_key), [at.queueKey])
+    const expired = []
+    for (let i = 0; i < 5; i++) expired.push(await put(store, at, { dueAt: NOW - 10 + i, expiresAt: NOW }))
+    const lasting = await put(store, at, { expiresAt: NOW + 1 })
+    const slice = () => one(store, 'expire_waiting', { queue_key: at.queueKey, now: NOW, reason: null, limit: 3 })
+    t.equal((await slice()).changes, 3)
+    t.equal((await slice()).changes, 2)
+    t.equal((await slice()).changes, 0)
+    for (const event of expired) t.match(await deliveryOf(store, event), { state: STATE.expired, reason: 'expired', due_at: null, finished_at: NOW })
+    t.equal((await deliveryOf(store, lasting)).state, STATE.waiting)
+    await one(store, 'hold_account', { account_key: free.accountKey, held_reason: 'credentials_refused', held_until: NOW })
+    t.strictSame((await store.read('held_queues', { after: at.queueKey, limit: 10 })).map(row => row.queue_key), [free.queueKey])
+  })
+
+  await t.test('what waited for the provider\'s limits and expired says so, and nothing that promises a send', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const waited = { rate_limited: 'expired_rate_limited', provider_failing: 'expired' }
+    const events = []
+    for (const reason of Object.keys(waited)) {
+      const event = await put(store, at, { expiresAt: NOW })
+      await claim(store, at)
+      await one(store, 'release_claim', { delivery_key: event.deliveryKey, owner: store.owner, epoch: store.epoch, state: STATE.waiting, reason, detail: null, due_at: NOW + 60_000, finished_at: null })
+      events.push(event)
+    }
+    await one(store, 'expire_waiting', { queue_key: at.queueKey, now: NOW, reason: null, limit: 10 })
+    const reasons = []
+    for (const event of events) reasons.push((await deliveryOf(store, event)).reason)
+    t.strictSame(reasons, Object.values(waited))
+  })
+
+  await t.test('only what certainly was not accepted is tried again', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const may: Record<string, number> = {}
+    for (const state of [STATE.delivered, STATE.unknown, STATE.rejected, STATE.expired]) {
+      const event = await put(store, at)
+      await claim(store, at)
+      await store.commit([startStep(store, event.deliveryKey), settleStep(store, event.deliveryKey, { state })])
+      may[state] = (await one(store, 'retry_delivery', { delivery_key: event.deliveryKey, now: NOW, expires_at: NOW + 1 })).changes
+    }
+    t.strictSame(may, { [STATE.delivered]: 0, [STATE.unknown]: 0, [STATE.rejected]: 1, [STATE.expired]: 1 })
+    const claimed = await put(store, at)
+    await claim(store, at)
+    t.equal((await one(store, 'retry_delivery', { delivery_key: claimed.deliveryKey, now: NOW, expires_at: NOW + 1 })).changes, 0, 'nor what somebody works on')
+  })
+}
+
+async function lists (t: Test, open: Open): Promise<void> {
+  await t.test('filters deliveries and pages through them, newest first', async t => {
+    const { store } = await open(t)
+    const a = await place(store, { shop: 'a.example', account: 'A1' })
+    const b = await place(store, { shop: 'b.example', provider: 'beta', account: 'B1', held: 'plan_too_low' })
+    const person = Buffer.from('0123456789abcdef')
+    const made = [
+      await put(store, a, { person, type: 'thing.happened' }),
+      await put(store, a, { type: 'thing.ended' }),
+      await put(store, b, { person }),
+      await sent(store, a, { sourceId: 'mine' })
+    ]
+    const list = async (filter: object) => (await store.read('list_deliveries', { ...ALL, ...filter })).map(row => made.findIndex(({ id }) => id === row.id))
+    t.strictSame(await list({}), [3, 2, 1, 0])
+    t.strictSame(await list({ shop: 'a.example' }), [3, 1, 0])
+    t.strictSame(await list({ shops: '["b.example"]' }), [2])
+    t.strictSame(await list({ shops: '[]' }), [])
+    t.strictSame(await list({ type: 'thing.ended' }), [1])
+    t.strictSame(await list({ provider: 'beta' }), [2])
+    t.strictSame(await list({ state: STATE.waiting, held: 1 }), [2])
+    t.strictSame(await list({ state: STATE.delivered }), [3])
+    t.strictSame(await list({ person }), [2, 0])
+    t.strictSame(await list({ source_id: 'mine' }), [3])
+    t.strictSame(await list({ event_id: made[1]?.eventId ?? null }), [1])
+    t.strictSame(await list({ limit: 2 }), [3, 2])
+    t.strictSame(await list({ before: made[2]?.deliveryKey ?? null, limit: 1 }), [1])
+    t.strictSame(await list({ floor: made[2]?.deliveryKey ?? null }), [3, 2])
+    t.match(await store.read('newest_delivery_before', { before: made[2]?.deliveryKey as number }), [{ delivery_key: made[1]?.deliveryKey }])
+    t.match(await store.read('newest_delivery_before', { before: 0 }), [{ delivery_key: null }])
+    const states = Object.fromEntries((await store.read('count_states', {})).map(row => [row.state, row.n]))
+    t.equal(Object.values(states).reduce<number>((sum, n) => sum + Number(n), 0), made.length)
+  })
+
+  await t.test('a delivery shows why its queue or its account holds it', async t => {
+    const { store } = await open(t)
+    const at = await place(store, { held: 'plan_too_low' })
+    const event = await put(store, at)
+    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'scope_missing', held_until: NOW })
+    t.match(await deliveryOf(store, event), { shop: 'acme.example', channel: 'sms', setup_group: 'things', held_reason: 'plan_too_low', account_held: 'scope_missing', account_provider: 'alpha', source_id: `s-${event.eventKey}` })
+    t.match(await store.read('deliveries_of_event', { event_key: event.eventKey }), [{ id: event.id, held_reason: 'plan_too_low', account_held: 'scope_missing' }])
+  })
+}
+
+async function shops (t: Test, open: Open): Promise<void> {
+  await t.test('a shop is written where it changed, and found by either of its names', async t => {
+    const { store } = await open(t)
+    const params = { id: 'acme.example', name: 'Acme', domain: 'acme.example', plan: 'pro', active: 1, now: NOW }
+    t.equal((await one(store, 'upsert_shop', params)).changes, 1)
+    t.equal((await one(store, 'upsert_shop', { ...params, now: NOW + 1 })).changes, 0, 'the same again is no change')
+    t.equal((await one(store, 'upsert_shop', { ...params, plan: 'free' })).changes, 1)
+    const [shop] = await store.read('shop', { id: 'acme.example' })
+    t.match(shop, { plan: 'free', active: 1 })
+    t.match(await store.read('shop_by_key', { shop_key: shop?.shop_key as number }), [{ id: 'acme.example' }])
+    await one(store, 'upsert_shop', { ...params, id: 'b.example' })
+    const list = async (after: string, shops: string | null) => (await store.read('list_shops', { after, shops, limit: 10 })).map(row => row.id)
+    t.strictSame(await list('', null), ['acme.example', 'b.example'])
+    t.strictSame(await list('acme.example', null), ['b.example'])
+    t.strictSame(await list('', '["acme.example"]'), ['acme.example'])
+  })
+
+  await t.test('a connection keeps its secrets, and loses them with itself', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const key = { shop_key: at.shopKey, provider: 'alpha' }
+    const secret = { ...key, field: 'api_key', key_id: 'k1', version: 1 }
+    await one(store, 'put_secret', { ...secret, sealed: Buffer.from('one') })
+    await one(store, 'put_secret', { ...secret, sealed: Buffer.from('two') })
+    const [connection] = await store.read('connections', { shop_key: at.shopKey })
+    const secrets = () => store.read('secrets', { connection_key: connection?.connection_key as number })
+    t.strictSame((await secrets()).map(row => Buffer.from(row.sealed as Uint8Array).toString()), ['two'])
+    await one(store, 'drop_secrets', key)
+    t.strictSame(await secrets(), [])
+    await one(store, 'put_secret', { ...secret, sealed: Buffer.from('three') })
+    t.equal((await one(store, 'delete_connection', key)).changes, 1)
+    t.strictSame(await secrets(), [])
+    t.strictSame(await store.read('connections', { shop_key: at.shopKey }), [])
+  })
+
+  await t.test('shops at one account of a provider share it; a channel has one provider', async t => {
+    const { store } = await open(t)
+    const a = await place(store, { shop: 'a.example', account: 'SAME' })
+    const b = await place(store, { shop: 'b.example', account: 'SAME' })
+    const c = await place(store, { shop: 'c.example', account: 'SAME', provider: 'beta' })
+    t.equal(a.accountKey, b.accountKey)
+    t.not(a.accountKey, c.accountKey)
+    for (const provider of ['alpha', 'beta']) await one(store, 'set_channel', { shop_key: a.shopKey, channel: 'sms', provider, now: NOW })
+    t.strictSame((await store.read('channels', { shop_key: a.shopKey })).map(row => [row.channel, row.provider]), [['sms', 'beta']])
+    const queue = { shop_key: a.shopKey, channel: 'sms', setup_group: 'things', provider: 'alpha', account_key: a.accountKey, held_reason: null }
+    t.equal((await one(store, 'ensure_queue', queue)).changes, 0, 'a queue that is as it should be is not written')
+    t.equal((await one(store, 'ensure_queue', { ...queue, held_reason: 'shop_inactive' })).changes, 1)
+    t.equal((await queueOf(store, a.shopKey)).held_reason, 'shop_inactive')
+    t.equal((await one(store, 'audit', { at: NOW, actor: 'test', action: 'tested', shop: null, subject: null })).changes, 1)
+  })
+}
+
+function jobOf (store: Store, kind: string, dueAt = NOW) {
+  const key = store.nextKey('jobs')
+  return { job_key: key, id: `job_${key}`, kind, unique_key: kind, account_key: null, delivery_key: null, due_at: dueAt, now: NOW }
+}
+
+async function jobs (t: Test, open: Open): Promise<void> {
+  await t.test('a job is there once, claimed once, and ends or comes again', async t => {
+    const { store } = await open(t)
+    const mine = { owner: store.owner, epoch: store.epoch }
+    const first = jobOf(store, 'sweep')
+    await one(store, 'put_job', first)
+    await one(store, 'put_job', jobOf(store, 'sweep', NOW + 5))
+    t.equal((await store.read('jobs_are_due', { now: NOW })).length, 1)
+    const [claimed] = (await one(store, 'claim_jobs', { ...mine, now: NOW, limit: 10 })).rows
+    t.match(claimed, { job_key: first.job_key, kind: 'sweep', attempts: 1, cursor: null })
+    t.strictSame((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [])
+    const settled = { ...mine, job_key: first.job_key, due_at: NOW + 9, cursor: 'c', progress: null, failed: 1 }
+    t.equal((await one(store, 'settle_job', { ...settled, epoch: store.epoch - 1 })).changes, 0)
+    t.equal((await one(store, 'settle_job', settled)).changes, 1)
+    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 2, cursor: 'c' }], 'a failure counts')
+    await one(store, 'settle_job', { ...settled, failed: 0 })
+    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 1 }], 'a success starts over')
+    t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key, owner: store.owner + 1 })).changes, 0)
+    t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key })).changes, 1)
+    t.strictSame(await store.read('job', { id: first.id }), [])
+  })
+
+  await t.test('the payload of what is finished goes; of what is not, stays; the identity goes last', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const done = await sent(store, at, { at: NOW - 10, settledAt: NOW - 5, sourceId: 'done' })
+    const recent = await sent(store, at, { at: NOW - 10, settledAt: NOW + 5 })
+    const waiting = await put(store, at, { at: NOW - 10 })
+    const due = async (after: number) => (await store.read('payloads_due', { before: NOW, after, limit: 10 })).map(row => row.event_key)
+    t.strictSame(await due(0), [done.eventKey])
+    t.strictSame(await due(done.eventKey), [])
+    const event = { event_key: done.eventKey }
+    await store.commit([{ name: 'drop_payload', params: { ...event, digest: Buffer.from('digest') } }, { name: 'drop_requests', params: event }, { name: 'drop_earlier_calls', params: event }])
+    t.match(await deliveryOf(store, done), { data: null, request_body: null, request_head: null, answer: null, state: STATE.delivered })
+    const known = async () => store.read('event_by_identity', { shop_key: at.shopKey, source: '/test', source_id: 'done' })
+    t.strictSame(Buffer.from((await known())[0]?.digest as Uint8Array).toString(), 'digest')
+    const forget = { before: NOW, limit: 10 }
+    t.equal((await one(store, 'forget_deliveries', forget)).changes, 1)
+    t.equal((await one(store, 'forget_events', forget)).changes, 1)
+    t.strictSame(await known(), [])
+    t.equal((await store.read('delivery_by_id', { id: done.id })).length, 0)
+    for (const kept of [recent, waiting]) t.equal((await deliveryOf(store, kept)).data, '{"a":1}')
+  })
+}
+
+async function life (t: Test, open: Open): Promise<void> {
+  await t.test('everything is there after it was opened again, and no key is given twice', async t => {
+    const opened = await open(t)
+    const at = await place(opened.store)
+    const event = await put(opened.store, at)
+    const keys = (['events', 'deliveries', 'calls', 'jobs'] as const).map(table => opened.store.nextKey(table))
+    const { owner, epoch } = opened.store
+    const store = await opened.reopen()
+    t.match(await deliveryOf(store, event), { id: event.id, data: '{"a":1}', shop: 'acme.example' })
+    t.ok(store.owner > owner, 'another instance')
+    t.ok(store.epoch > epoch, 'in another epoch')
+    const next = await put(store, at)
+    t.ok(next.eventKey > event.eventKey && next.deliveryKey > event.deliveryKey)
+    t.equal(keys.length, 4)
+    t.equal(new Set(Array.from({ length: 10 }, () => store.nextKey('jobs'))).size, 10)
+  })
+
+  await t.test('closing waits for what was given, and takes nothing after', async t => {
+    const opened = await open(t)
+    const at = await place(opened.store)
+    const events = Array.from({ length: 20 }, () => eventOf(opened.store, at))
+    const given = events.map(({ steps }) => opened.store.commit(steps))
+    await opened.store.close()
+    await Promise.all(given)
+    await t.rejects(opened.store.commit(eventOf(opened.store, at).steps), FAILED)
+    const store = await opened.reopen()
+    t.equal((await store.read('list_deliveries', ALL)).length, 20)
+  })
+
+  await t.test('where one instance has the data, a second one is refused', async t => {
+    const opened = await open(t)
+    if (opened.again === null) { t.comment('several instances share this store'); return }
+    await t.rejects(opened.again(), { code: 'GW_STORE_LOCKED' })
+    await put(opened.store, await place(opened.store))
+    const store = await opened.reopen()
+    t.equal((await store.read('list_deliveries', ALL)).length, 1, 'the first one was not disturbed')
+  })
+}

@@ -1,0 +1,155 @@
+// The real deliveries on a real store in a folder of their own, and a provider on loopback that a test directs.
+
+import { DatabaseSync } from 'node:sqlite'
+import { join } from 'node:path'
+import type { Config, EventTypeConfig, Provider, Row, ShopConfig, Store } from '../../gateway/contract.ts'
+import { Deliver, type Attempt } from '../../gateway/delivery/deliver.ts'
+import { Door, type Receipt, type Route } from '../../gateway/events/accept.ts'
+import type { EventSchema } from '../../gateway/events/schemas.ts'
+import { stateOfRow } from '../../gateway/reasons.ts'
+import { Shops, type ShopState } from '../../gateway/shops/shops.ts'
+import { createVault } from '../../gateway/shops/vault.ts'
+import { openSqlite } from '../../gateway/store/sqlite.ts'
+import { fakeRuntime, until, type FakeRuntime } from '../helpers/fake-runtime.ts'
+import { faultServer, type FaultServer, type Reply } from '../helpers/fault-server.ts'
+import { config as makeConfig, provider as makeProvider, shop } from '../helpers/make.ts'
+import { tempDir, type Teardown } from '../helpers/tmp.ts'
+
+export interface WorldOptions {
+  shops?: ShopConfig[]
+  /** Instead of one called `alpha`; each is reached at the server, below its id. */
+  providers?: Array<Partial<Provider>>
+  config?: Partial<Config>
+  reply?: Reply
+  /** False: the test starts it, when what it needs is in place. */
+  start?: boolean
+  /** A folder with a store in it, instead of a new one. */
+  dir?: string
+  /** The same keys as another world's, so that its secrets can be opened. */
+  like?: World
+  /** Stands between the deliveries and their store. */
+  wrap? (store: Store): Store
+}
+
+export interface World {
+  dir: string
+  path: string
+  config: Config
+  server: FaultServer
+  store: Store
+  shops: Shops
+  runtime: FakeRuntime
+  deliver: Deliver
+  providers: Map<string, Provider>
+  attempts: Attempt[]
+  refused: Array<{ delivery: string, reason: string }>
+  errors: unknown[]
+  /** Takes events in by the door; ids of their deliveries. */
+  accept (shop: string, count?: number, type?: string): Promise<string[]>
+  delivery (id: string): Promise<Row>
+  /** As it is called outside: state and reason. */
+  shown (id: string): Promise<{ state: string, reason: string | null }>
+  /** Waits until it is so shown. */
+  becomes (id: string, state: string, reason?: string | null): Promise<Row>
+  all (ids: string[], state: string): Promise<void>
+  state (shop: string): Promise<ShopState>
+  /** Reads the file as another process would. */
+  query (sql: string): Row[]
+  stop (graceMs?: number): Promise<void>
+}
+
+export async function world (t: Teardown, options: WorldOptions = {}): Promise<World> {
+  const runtime = fakeRuntime()
+  const server = await faultServer(t, options.reply)
+  const dir = options.dir ?? tempDir(t)
+  const path = join(dir, 'gateway.db')
+  const config = makeConfig({ ...(options.like && { security: options.like.config.security }), shops: options.shops ?? [shop('a')], ...options.config })
+  const providers = new Map((options.providers ?? [{}]).map(more => makeProvider(more)).map(made => [made.id, { ...made, baseUrl: `${server.origin}/${made.id}` }]))
+  const store = openSqlite({ path, now: runtime.now })
+  const vault = createVault(config.security.encryptionKeys, config.security.personKey)
+  const shops = new Shops({ store, vault, runtime, config, providers })
+  await shops.declare()
+  const attempts: Attempt[] = []
+  const refused: World['refused'] = []
+  const errors: unknown[] = []
+  const deliver = new Deliver({
+    store: options.wrap?.(store) ?? store,
+    runtime,
+    shops,
+    config,
+    providers,
+    sandboxOrigin: server.origin,
+    onAttempt: attempt => { attempts.push(attempt) },
+    onRefused: one => { refused.push(one) },
+    onError: error => { errors.push(error) }
+  })
+  shops.onChange = accounts => { deliver.release(accounts) }
+  const door = doorOf({ store, runtime, config, shops, deliver })
+  const reader = new DatabaseSync(path, { readOnly: true })
+  let stopped: Promise<void> | null = null
+  let n = 0
+  const made: World = {
+    dir, path, config, server, store, shops, runtime, deliver, providers, attempts, refused, errors,
+    async accept (shop, count = 1, type = 'thing.happened') {
+      const items = Array.from({ length: count }, () => ({ id: `e${++n}`, type, shop, data: { n } }))
+      const receipts = await door.accept(items, { mode: 'plain', defaultSource: 'test', mayUse: () => true })
+      return receipts.map(idOf)
+    },
+    async delivery (id) { return (await store.read('delivery_by_id', { id }))[0] as Row },
+    async shown (id) { return stateOfRow(await made.delivery(id)) },
+    async becomes (id, state, reason) {
+      try {
+        await until(state, async () => {
+          const shown = await made.shown(id)
+          return shown.state === state && (reason === undefined || shown.reason === reason)
+        })
+      } catch {
+        throw new Error(`waited for ${state} ${reason ?? ''}, and it is ${JSON.stringify(await made.shown(id))}; errors: ${errors.map(String).join('; ')}`)
+      }
+      return await made.delivery(id)
+    },
+    async all (ids, state) { for (const id of ids) await made.becomes(id, state) },
+    async state (shop) { return await shops.get(shop) as ShopState },
+    query: sql => reader.prepare(sql).all() as Row[],
+    stop (graceMs = 0) { return stopped ??= deliver.stop(graceMs) }
+  }
+  t.teardown(async () => {
+    await made.stop()
+    reader.close()
+    await store.close()
+  })
+  if (options.start !== false) await deliver.start()
+  return made
+}
+
+function doorOf ({ store, runtime, config, shops, deliver }: Pick<World, 'store' | 'runtime' | 'config' | 'shops' | 'deliver'>): Door {
+  const schemas = new Map(Object.keys(config.eventTypes).map(type => [type, { type, schema: {}, examples: [], valid: () => true, faults: () => [] } satisfies EventSchema]))
+  return new Door({
+    store, runtime, config, schemas,
+    person: () => new Uint8Array(16),
+    wake: account => { deliver.wake(account) },
+    onReceipt: () => {},
+    async route (id: string, type: EventTypeConfig): Promise<Route | null> {
+      const state = await shops.get(id)
+      if (!state) return null
+      const queue = await shops.queue(state, type)
+      return { shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held }
+    }
+  })
+}
+
+function idOf (receipt: Receipt): string {
+  const [delivery] = receipt.deliveries
+  if (receipt.status !== 'accepted' || !delivery) throw new Error(`not accepted: ${JSON.stringify(receipt)}`)
+  return delivery.id
+}
+
+/** The keys of the deliveries a server received, in their order. */
+export function keysOf (server: FaultServer): string[] {
+  return server.received.map(({ body }) => (JSON.parse(body) as { key: string }).key)
+}
+
+/** The shops they were for. */
+export function shopsOf (server: FaultServer): string[] {
+  return server.received.map(({ body }) => (JSON.parse(body) as { shop: string }).shop)
+}

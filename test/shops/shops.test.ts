@@ -1,0 +1,169 @@
+// Shops, plans, providers and connections, over HTTP and down to what is sent.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { anEvent, CONFIG, startApp, type Answered, type App, type Body } from '../helpers/app.ts'
+
+const shop = (plan = 'pro', more: object = {}) => ({ name: 'Initech', domain: 'initech.example', plan, ...more })
+const READY = ['back_in_stock', 'preorder']
+const connection = (key = 'pk_initech_0123456789', more: object = {}) => ({ secrets: { api_key: key }, ready: READY, ...more })
+
+async function put (app: App, path: string, body: object): Promise<Answered> { return app.ask('PUT', `/v1/shops/initech.example${path}`, { body }) }
+const queuesOf = ({ body }: Answered) => (body.queues as Body[]).map(({ setup_group: group, held_reason: held }) => [group, held])
+const deliveryOf = ({ body }: Answered) => (body.deliveries as Body[])[0] as Body
+const event = (id: string) => anEvent(id, { shop: 'initech.example' })
+
+/** Resolves when a delivery was handed over, whenever that is. */
+const delivered = (app: App, answered: Answered): Promise<Body> => app.logged(entry => entry.msg === 'attempt' && entry.delivery === deliveryOf(answered).id && entry.outcome === 'delivered')
+
+t.test('a shop has the channel\'s default provider until it chooses another one of that channel', async t => {
+  const app = await startApp(t)
+  t.match(await put(app, '', shop()), { status: 200, body: { id: 'initech.example', active: true, channels: { sms: { provider: 'klaviyo', chosen: false, queues: [] } }, connections: [] } })
+  const chosen = await put(app, '/channels/sms', { provider: 'attentive' })
+  t.match(chosen, { status: 200, body: { provider: 'attentive', chosen: true, providers: [{ id: 'klaviyo', available: true }, { id: 'attentive', available: true }] } })
+  t.match(await app.ask('GET', '/v1/shops/initech.example'), { body: { channels: { sms: { provider: 'attentive' } } } })
+  t.equal((await put(app, '/channels/fax', { provider: 'attentive' })).status, 404)
+  t.equal((await app.ask('GET', '/v1/shops/initech.example/providers/nobody')).status, 404)
+  t.match((await app.ask('GET', '/v1/providers')).body.items, [{ id: 'klaviyo', channels: ['sms'], needs: ['external_sms'], coming_soon: false }, { id: 'attentive' }])
+})
+
+t.test('a plan that is too low refuses, holds, and lets go when it is raised', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop('pro'))
+  await put(app, '/providers/klaviyo/connection', connection())
+  t.match(await put(app, '', shop('free')), { status: 200, body: { channels: { sms: { providers: [{ id: 'klaviyo', available: false, reason: 'plan_too_low' }, { id: 'attentive', available: false }] } } } })
+  for (const [path, body] of [['/channels/sms', { provider: 'klaviyo' }], ['/providers/klaviyo/connection', connection()]] as const) {
+    t.match(await put(app, path, body), { status: 403, body: { error: { code: 'GW_PLAN_TOO_LOW' } } }, path)
+  }
+  t.match(await app.ask('GET', '/v1/shops/initech.example/providers/klaviyo'), { body: { available: false, reason: 'plan_too_low', connection: { status: 'connected' } } }, 'what was connected stays')
+  const held = await app.post(event('plan-1'))
+  t.match(held.body, { status: 'accepted', deliveries: [{ state: 'held', reason: 'plan_too_low' }] })
+  t.match(await app.delivery('plan-1'), { state: 'held', reason: 'plan_too_low', sentence: 'The shop\'s plan does not include Klaviyo; upgrade to send through it.' })
+  t.strictSame(queuesOf(await app.ask('GET', '/v1/shops/initech.example/channels/sms')), [['back_in_stock', 'plan_too_low']])
+  t.match((await app.post(event('plan-1'))).body, { status: 'duplicate', deliveries: [{ state: 'held', reason: 'plan_too_low' }] })
+
+  await put(app, '', shop('pro'))
+  t.match(await delivered(app, held), { provider: 'klaviyo', shop: 'initech.example' })
+  t.match(await app.delivery('plan-1'), { state: 'delivered', attempts: 1 })
+})
+
+t.test('what is put right lets go: connection, set-up, the shop itself', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop('pro', { active: false }))
+  const reasons: unknown[] = []
+  const waiting = await app.post(event('steps-1'))
+  const look = async () => { reasons.push((await app.delivery('steps-1')).reason) }
+  await look()
+  await put(app, '', shop('pro'))
+  await look()
+  await put(app, '/providers/klaviyo/connection', connection('pk_initech_0123456789', { ready: ['preorder'] }))
+  await look()
+  t.strictSame(reasons, ['shop_inactive', 'not_connected', 'setup_open'])
+  await put(app, '/providers/klaviyo/connection', connection())
+  t.ok(await delivered(app, waiting))
+})
+
+t.test('a provider that is coming soon is listed, and refused', async t => {
+  const app = await startApp(t, { config: CONFIG.replace('providers/attentive }', 'providers/attentive, coming_soon: true }') })
+  await put(app, '', shop())
+  t.match((await app.ask('GET', '/v1/providers')).body.items, [{ id: 'klaviyo', coming_soon: false }, { id: 'attentive', coming_soon: true }])
+  t.match(await app.ask('GET', '/v1/shops/initech.example/providers/attentive'), { body: { available: false, reason: 'coming_soon' } })
+  for (const [path, body] of [['/channels/sms', { provider: 'attentive' }], ['/providers/attentive/connection', { secrets: { api_key: 'abcdefghijklmnop' } }]] as const) {
+    t.match(await put(app, path, body), { status: 403, body: { error: { code: 'GW_COMING_SOON' } } }, path)
+  }
+  t.match((await app.post(anEvent('soon-1', { shop: 'globex.example' }))).body, { deliveries: [{ state: 'held', reason: 'coming_soon' }] }, 'a shop that has it already waits')
+})
+
+t.test('switching the provider moves what waits, and keeps what was connected', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop())
+  const waiting = await app.post([event('move-1'), event('move-2'), anEvent('move-3', { shop: 'initech.example', type: 'preorder.confirmed' })])
+  t.ok(waiting.body.items?.every(item => deliveryOf({ ...waiting, body: item }).reason === 'not_connected'))
+  await put(app, '/providers/attentive/connection', { secrets: { api_key: 'attentive-0123456789' }, ready: READY })
+  t.match(await app.delivery('move-1'), { state: 'held', provider: 'klaviyo' }, 'connecting is not choosing')
+  await put(app, '/channels/sms', { provider: 'attentive' })
+  for (const item of waiting.body.items ?? []) t.match(await delivered(app, { ...waiting, body: item }), { provider: 'attentive' })
+  t.equal((await app.received('klaviyo')).length, 0)
+  t.equal((await app.received('attentive')).length, 3)
+
+  await put(app, '/providers/klaviyo/connection', connection())
+  await put(app, '/channels/sms', { provider: 'klaviyo' })
+  t.match(await delivered(app, await app.post(event('move-4'))), { provider: 'klaviyo' })
+  await put(app, '/channels/sms', { provider: 'attentive' })
+  t.match(await delivered(app, await app.post(event('move-5'))), { provider: 'attentive' }, 'there and back with nothing entered again')
+  t.match(await app.delivery('move-4'), { provider: 'klaviyo', sentence: 'Accepted by Klaviyo.' }, 'what was sent shows who sent it')
+})
+
+t.test('a connection shows its secrets\' last characters, takes new ones, and is gone when it is deleted', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop())
+  const view = async () => (await app.ask('GET', '/v1/shops/initech.example/providers/klaviyo')).body.connection as Body | null
+  t.equal(await view(), null)
+  await put(app, '/providers/klaviyo/connection', connection('pk_initech_first_abcd', { account_id: 'ACC1', settings: { link_to: 'checkout' } }))
+  t.match(await view(), { account_id: 'ACC1', auth: 'api_key', status: 'connected', settings: { link_to: 'checkout' }, ready: READY, secrets: { api_key: '…abcd' } })
+  const { id } = await view() as Body
+  await put(app, '/providers/klaviyo/connection', connection('pk_short_11111'))
+  t.match(await view(), { id, account_id: null, settings: { link_to: 'product' }, secrets: { api_key: '…' } }, 'of a short one nothing')
+  t.match(await app.ask('DELETE', '/v1/shops/initech.example/providers/klaviyo/connection'), { status: 200, body: { connection: null } })
+  t.equal((await app.ask('DELETE', '/v1/shops/initech.example/providers/klaviyo/connection')).status, 404)
+  t.match((await app.post(event('gone-1'))).body, { deliveries: [{ state: 'held', reason: 'not_connected' }] })
+})
+
+t.test('refused credentials hold an account; new ones let go what waits', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop())
+  await put(app, '/providers/klaviyo/connection', connection('pk_revoked_0123456789'))
+  const refused = await app.post(event('cred-1'))
+  t.match(await app.attempted(refused), { outcome: 'hold', reason: 'credentials_refused', status: 401 })
+  t.match(await app.delivery('cred-1'), { state: 'held', reason: 'credentials_refused', attempts: 0 })
+  await put(app, '/providers/klaviyo/connection', connection('pk_working_0123456789'))
+  t.match(await delivered(app, refused), { status: 202 })
+  t.match(await app.delivery('cred-1'), { state: 'delivered', reason: null })
+})
+
+t.test('shops at one account of a provider are counted together', async t => {
+  const config = CONFIG.replace('/plugins/klaviyo }', '/plugins/klaviyo, limits: { events: [{ max: 2, per: 60s }] } }')
+  const app = await startApp(t, { config })
+  for (const id of ['one.example', 'two.example', 'three.example']) {
+    await app.ask('PUT', `/v1/shops/${id}`, { body: shop() })
+    await app.ask('PUT', `/v1/shops/${id}/providers/klaviyo/connection`, { body: connection(`pk_${id.replace('.', '_')}_0123`, { account_id: id === 'three.example' ? 'OTHER' : 'SAME' }) })
+  }
+  const posted = await app.post(['one.example', 'one.example', 'two.example', 'two.example', 'three.example', 'three.example'].map((shop, i) => anEvent(`same-${i}`, { shop })))
+  const other = (posted.body.items ?? []).slice(4)
+  for (const item of other) await delivered(app, { ...posted, body: item })
+  const isAttempt = (line: string, shops: string[]): boolean => { const entry = JSON.parse(line) as Body; return entry.msg === 'attempt' && shops.includes(entry.shop as string) }
+  await app.logged(() => app.lines.filter(line => isAttempt(line, ['one.example', 'two.example'])).length === 2)
+  const { body } = await app.ask('GET', '/v1/deliveries?state=waiting')
+  t.equal(body.items?.length, 2, 'two of the four have had the account\'s two places')
+  t.strictSame(body.items?.map(({ shop }) => shop).toSorted(), ['one.example', 'two.example'], 'and the shops took turns')
+})
+
+t.test('declared shops are there once, also when the gateway starts again', async t => {
+  const app = await startApp(t)
+  const before = await app.ask('GET', '/v1/shops')
+  const acme = await app.ask('GET', '/v1/shops/acme.example')
+  await app.restart()
+  t.strictSame((await app.ask('GET', '/v1/shops')).body, before.body)
+  t.strictSame((await app.ask('GET', '/v1/shops/acme.example')).body, acme.body, 'with the same connection')
+  t.ok(await delivered(app, await app.post(anEvent('again-1'))))
+})
+
+t.test('the files hold no secret in any form', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop())
+  await put(app, '/providers/klaviyo/connection', connection('pk_planted_7f3a9c2e5b81'))
+  await delivered(app, await app.post(event('files-1')))
+  await app.fault('klaviyo', { kind: 'status', status: 400, body: { errors: [{ detail: 'your key pk_planted_7f3a9c2e5b81 is fine, the body is not' }] } })
+  t.match(await app.attempted(await app.post(event('files-2'))), { reason: 'payload_refused' })
+  const answer = await app.delivery('files-2')
+  t.notMatch(JSON.stringify(answer), /planted/, 'nor does what the provider said of it')
+  await app.close()
+  const folder = join(app.dir, 'data')
+  const files = readdirSync(folder).map(name => [name, readFileSync(join(folder, name))] as const)
+  t.ok(files.some(([, bytes]) => bytes.includes('files-1')), 'looked at the right files')
+  for (const secret of ['pk_planted_7f3a9c2e5b81', ...Object.values(app.env)]) {
+    const forms = [Buffer.from(secret), Buffer.from(Buffer.from(secret).toString('base64').replace(/=+$/, '')), Buffer.from(Buffer.from(secret).toString('hex')), Buffer.from(encodeURIComponent(secret)), Buffer.from(secret, 'base64url')]
+    for (const [name, bytes] of files) t.notOk(forms.some(form => bytes.includes(form)), name)
+  }
+})
