@@ -24,11 +24,13 @@ export function retention (options: RetentionOptions): JobHandler {
   return async job => {
     const now = runtime.now()
     const rows = await store.read('payloads_due', { before: now - payloadMs, after: Number(job.cursor ?? 0), limit: SLICE })
-    if (rows.length > 0) await store.commit(rows.flatMap(row => drop(row, digest)))
+    const purgeable = rows.filter(row => row.data !== null)
+    if (purgeable.length > 0) await store.commit(purgeable.flatMap(row => drop(row, digest)))
     const slice = { before: now - identityMs, limit: SLICE }
     const [, forgotten] = await store.commit([{ name: 'forget_deliveries', params: slice }, { name: 'forget_events', params: slice }])
-    const more = rows.length === SLICE || forgotten?.changes === SLICE
-    return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: more && rows.length > 0 ? String(rows.at(-1)?.event_key) : null }
+    const older = rows.length === SLICE && rows.at(-1)?.old === 1
+    const more = older || forgotten?.changes === SLICE
+    return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: older ? String(rows.at(-1)?.event_key) : null }
   }
 }
 

@@ -187,7 +187,7 @@ class SqliteStore implements Store {
       setTimeout(() => { this.#flush() }, BUSY_MS)
       return
     }
-    if (group.length === 1 || this.#grave(code) || PASSING.has(code)) {
+    if (this.#grave(code) || PASSING.has(code) || group.length === 1) {
       for (const waiting of group) waiting.reject(notTaken(error))
       this.#busy = 0
       this.#continue()

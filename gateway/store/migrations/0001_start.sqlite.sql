@@ -75,9 +75,10 @@ create table queues (
 create index queues_ready on queues (account_key, priority, served_at) where ready = 1 and held_reason is null;
 create index queues_due on queues (next_due_at) where next_due_at is not null;
 
+-- Keys rise with time, so what is oldest is found without an index. source_id stands before source: people look for it.
 create table events (
   event_key integer primary key,
-  id text not null unique,
+  id text not null,
   shop_key integer not null,
   source text not null,
   source_id text not null,
@@ -87,10 +88,9 @@ create table events (
   person blob,
   data text,
   digest blob,
-  unique (shop_key, source, source_id)
+  unique (shop_key, source_id, source)
 ) strict;
 create index events_person on events (person) where person is not null;
-create index events_received on events (received_at);
 
 -- state: 1 waiting, 2 sending, 3 delivered, 4 unknown, 5 rejected, 6 expired.
 -- due_at is set exactly while a claim may take the row; owner exactly while somebody works on it.
@@ -127,7 +127,6 @@ create index deliveries_event on deliveries (event_key);
 create index deliveries_due on deliveries (queue_key, priority, due_at) where due_at is not null;
 create index deliveries_owned on deliveries (owner) where owner is not null;
 create index deliveries_settled on deliveries (account_key, settled_at) where settled_at is not null;
-create index deliveries_finished on deliveries (finished_at) where finished_at is not null;
 
 -- Earlier calls of deliveries, and every call of the set-up.
 create table calls (

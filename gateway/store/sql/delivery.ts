@@ -10,6 +10,24 @@ const due = (priority: number) => `
 const soonest = (priority: number) =>
   `(select min(due_at) from deliveries where queue_key = :queue_key and priority = ${priority} and due_at is not null)`
 
+const list = (among: string) => `
+    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no,
+      e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
+      a.held_reason as account_held, a.provider as account_provider
+    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
+      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+    where d.delivery_key < :before and ${among}
+      and (:shop is null or s.id = :shop)
+      and (:shops is null or s.id in (select value from json_each(:shops)))
+      and (:state is null or d.state = :state)
+      and (:held is null or (d.state = 1 and (q.held_reason is not null or a.held_reason is not null)) = :held)
+      and (:type is null or e.type = :type)
+      and (:provider is null or coalesce(a.provider, q.provider) = :provider)
+      and (:event_id is null or e.id = :event_id)
+      and (:source_id is null or e.source_id = :source_id)
+      and (:person is null or e.person = :person)
+    order by d.delivery_key desc limit :limit`
+
 export const DELIVERY = {
   // ── finding work ──
   // Accounts with something due, from a cursor on; a loose scan, so an account with many queues costs one step.
@@ -145,23 +163,9 @@ export const DELIVERY = {
   account_of_queue: 'select account_key from queues where queue_key = :queue_key and held_reason is null',
 
   // Newest first; every filter may be null. The floor bounds how many rows one query looks at.
-  list_deliveries: `
-    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no,
-      e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
-      a.held_reason as account_held, a.provider as account_provider
-    from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
-      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
-    where d.delivery_key < :before and d.delivery_key >= :floor
-      and (:shop is null or s.id = :shop)
-      and (:shops is null or s.id in (select value from json_each(:shops)))
-      and (:state is null or d.state = :state)
-      and (:held is null or (d.state = 1 and (q.held_reason is not null or a.held_reason is not null)) = :held)
-      and (:type is null or e.type = :type)
-      and (:provider is null or coalesce(a.provider, q.provider) = :provider)
-      and (:event_id is null or e.id = :event_id)
-      and (:source_id is null or e.source_id = :source_id)
-      and (:person is null or e.person = :person)
-    order by d.delivery_key desc limit :limit`,
+  list_deliveries: list('d.delivery_key >= :floor'),
+  list_of_person: list('d.event_key in (select event_key from events where person = :person)'),
+  list_of_source_id: list('d.event_key in (select event_key from events where shop_key = (select shop_key from shops where id = :shop) and source_id = :source_id)'),
 
   retry_delivery: `
     update deliveries set state = 1, reason = null, detail = null, due_at = :now, expires_at = :expires_at, finished_at = null, claims = 0

@@ -4,7 +4,7 @@ export const INTAKE = {
   insert_event: `
     insert into events (event_key, id, shop_key, source, source_id, type, time_at, received_at, person, data)
     values (:event_key, :id, :shop_key, :source, :source_id, :type, :time_at, :received_at, :person, :data)
-    on conflict (shop_key, source, source_id) do nothing`,
+    on conflict (shop_key, source_id, source) do nothing`,
 
   // Only where the event was new: a repeat makes no second delivery.
   insert_delivery: `

@@ -1,6 +1,9 @@
 // Everything that happens later or long, and what keeps the tables small.
 
-const FORGOTTEN = 'select event_key from events where received_at <= :before and data is null order by received_at, event_key limit :limit'
+// Keys rise with time: the oldest stand first, and a slice of them bounds what one query looks at.
+const FORGOTTEN = `
+  select event_key from (select event_key, received_at, data is null as purged from events order by event_key limit :limit)
+  where received_at <= :before and purged`
 
 export const JOBS = {
   put_job: `
@@ -21,10 +24,12 @@ export const JOBS = {
   job: 'select * from jobs where id = :id',
 
   // Retention, in slices: the payload first, the identity when nothing refers to it any more.
+  // A slice of the oldest events, and which of them have nothing open and may lose their payload.
   payloads_due: `
-    select e.event_key, e.data from events e where e.received_at <= :before and e.event_key > :after and e.data is not null
-      and not exists (select 1 from deliveries d where d.event_key = e.event_key and (d.finished_at is null or d.finished_at > :before))
-    order by e.event_key limit :limit`,
+    select event_key, old, case when purgeable then data end as data from (
+      select e.event_key, e.data, e.received_at <= :before as old, e.received_at <= :before and e.data is not null
+        and not exists (select 1 from deliveries d where d.event_key = e.event_key and (d.finished_at is null or d.finished_at > :before)) as purgeable
+      from events e where e.event_key > :after order by e.event_key limit :limit)`,
   drop_payload: 'update events set data = null, digest = :digest, person = null where event_key = :event_key',
   drop_requests: `
     update deliveries set request_head = null, request_body = null, answer = null, detail = null where event_key = :event_key`,
