@@ -85,6 +85,7 @@ class Process {
   #metrics!: Metrics
   #sandbox: Sandbox | null = null
   #sandboxUrl: string | null = null
+  #played = ''
   #generation!: Generation
   #config!: Config
   #providers!: ReadonlyMap<string, Provider>
@@ -127,13 +128,22 @@ class Process {
   /** The providers as they are reached: at their own addresses, or at the sandbox. */
   async #withSandbox ({ config, providers }: Loaded): Promise<ReadonlyMap<string, Provider>> {
     if (!config.sandbox.enabled) return providers
-    if (config.sandbox.url === null && this.#sandbox === null) {
-      this.#sandbox = await startSandbox({ providers: providers.values(), port: config.sandbox.port }).catch(error => { throw listenError(error as NodeJS.ErrnoException, config.sandbox.port) })
-      this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
-    }
+    if (config.sandbox.url === null) await this.#playProviders(config.sandbox.port, providers)
     this.#sandboxUrl = config.sandbox.url ?? this.#sandbox?.url ?? null
     const own = new Set(config.providers.filter(provider => provider.baseUrl !== null).map(provider => provider.id))
     return new Map([...providers].map(([id, provider]) => [id, own.has(id) ? provider : { ...provider, baseUrl: `${this.#sandboxUrl}/${id}` }]))
+  }
+
+  /** Started once; anew, on its port, when a reload brought other providers or windows, which it would not know else. */
+  async #playProviders (port: number, providers: ReadonlyMap<string, Provider>): Promise<void> {
+    const played = JSON.stringify([...providers.values()].map(({ id, dir, groups }) => [id, dir, groups]))
+    if (this.#played === played) return
+    const before = this.#sandbox
+    if (before === null) this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
+    await before?.close()
+    const at = before?.port ?? port
+    this.#sandbox = await startSandbox({ providers: providers.values(), port: at }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at) })
+    this.#played = played
   }
 
   #deliveries (config: Config, providers: ReadonlyMap<string, Provider>): Deliver {
@@ -195,7 +205,10 @@ class Process {
 
   /** One at a time: two signals in a row read the config twice, the second one last. */
   #reloaded (): Promise<boolean> {
-    const reloaded = this.#reloading.then(() => this.#reload())
+    const reloaded = this.#reloading.then(() => this.#reload()).catch((error: unknown) => {
+      this.#metrics.reload(false)
+      throw error
+    })
     this.#reloading = reloaded.catch(() => {})
     return reloaded
   }
@@ -204,8 +217,8 @@ class Process {
   async #reload (): Promise<boolean> {
     const { file, cwd, env, sandbox } = this.#options
     const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
-    this.#metrics.reload(loaded !== null)
     if (!loaded) {
+      this.#metrics.reload(false)
       this.#log.error({ faults: faults.map(({ code, place, message, fix }) => ({ code, place, message, fix })) }, 'the config has faults; the one before it stays')
       return false
     }
@@ -214,11 +227,12 @@ class Process {
     this.#shops.use(loaded.config, providers)
     await this.#shops.declare()
     await this.#shops.refreshAll()
-    this.#deliver.use(loaded.config, providers)
+    await this.#deliver.use(loaded.config, providers)
     const before = this.#generation
     this.#generation = await this.#build(loaded, providers)
     await before.close()
-    this.#log.info({ file: loaded.config.file }, 'the config was read again; server, store and sandbox stay as they were started')
+    this.#metrics.reload(true)
+    this.#log.info({ file: loaded.config.file }, 'the config was read again; server, store and whether there is a sandbox stay as they were started')
     return true
   }
 

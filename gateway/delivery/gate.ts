@@ -60,14 +60,13 @@ export class Gate {
   /** What earlier calls left, oldest first; before the first `reserve`. */
   load (times: readonly number[]): void { for (const time of times) this.#push(time) }
 
-  /** Other windows, the same history. */
-  resize (windows: readonly Window[]): void {
+  /** Other windows, the same history; `earlier` adds what was forgotten and a longer window counts. Oldest first. */
+  resize (windows: readonly Window[], earlier: readonly number[] = []): void {
+    const kept = Array.from({ length: this.#count }, (_, i) => this.#time(i))
+    const times = [...earlier.filter(at => kept[0] === undefined || at < kept[0]), ...kept]
     this.#windows = windows.map(window => ({ ...window, from: 0 }))
-  }
-
-  /** Nothing in flight and nothing counted any more: forgetting it loses nothing. */
-  idle (now: number): boolean {
-    return this.#open === 0 && now >= this.#pausedUntil && this.#windows.every(window => this.#counted(window, now) === 0)
+    this.#first = this.#count = 0
+    for (const time of times) this.#push(time)
   }
 
   /** Milliseconds until the last of `n` more requests may go, if each is answered at once and nothing else changes. */

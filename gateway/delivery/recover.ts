@@ -11,7 +11,10 @@ const CLAIMS_ALLOWED = 3
 /** Returns how many deliveries were taken over. */
 export async function recover (store: Store, providers: ReadonlyMap<string, Provider>, runtime: Runtime): Promise<number> {
   let count = 0
-  await store.commit([{ name: 'adopt_jobs', params: { owner: store.owner, now: runtime.now() } }])
+  await store.commit([
+    { name: 'adopt_jobs', params: { owner: store.owner, now: runtime.now() } },
+    { name: 'adopt_calls', params: { now: runtime.now() } }
+  ])
   for (;;) {
     // Adopted rows leave the list, so each slice starts from the front.
     const rows = await store.read('orphans', { owner: store.owner, after: 0, limit: SLICE })

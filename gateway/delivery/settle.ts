@@ -18,6 +18,8 @@ export interface SettleFacts {
   scheduleMs: readonly number[]
   /** 429s without a time in a row on this lane. */
   limitedTimes: number
+  /** An earlier call of it got no answer: whatever becomes of this one, it may have been sent. */
+  mayHaveArrived: boolean
 }
 
 export interface Settled {
@@ -29,8 +31,10 @@ export interface Settled {
   /** Final, or resting until a person acts. */
   finishedAt: number | null
   paid: 0 | 1
+  /** Who waits with it. */
   pauseLaneMs: number | null
   pauseAccountMs: number | null
+  /** A person must act; one delivery probes now and then. */
   holdAccount: { reason: Reason, forMs: number } | null
   reconcile: boolean
 }
@@ -44,7 +48,7 @@ export function settle (outcome: Outcome, facts: SettleFacts): Settled {
     case 'unknown': return unknown(outcome, facts)
     case 'hold': return {
       ...PLAIN,
-      state: STATE.waiting,
+      state: facts.mayHaveArrived ? STATE.unknown : STATE.waiting,
       reason: outcome.reason,
       detail: outcome.detail ?? null,
       dueAt: facts.now,
@@ -63,7 +67,9 @@ function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled
     pauseLaneMs: outcome.pause === 'lane' ? afterMs : null,
     pauseAccountMs: outcome.pause === 'account' ? afterMs : null
   }
-  if (dueAt > facts.expiresAt) {
+  const late = dueAt > facts.expiresAt
+  if (facts.mayHaveArrived) return { ...PLAIN, ...pause, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null, dueAt: late ? null : dueAt, finishedAt: late ? facts.now : null, paid }
+  if (late) {
     const reason = outcome.reason === 'rate_limited' ? 'expired_rate_limited' : 'expired'
     return { ...PLAIN, ...pause, state: STATE.expired, reason, detail: outcome.detail ?? null, finishedAt: facts.now, paid }
   }

@@ -184,7 +184,7 @@ async function queues (t: Test, open: Open): Promise<void> {
   await t.test('a claim leaves its queue knowing whether more is due, how urgent it is, and when the next comes', async t => {
     const { store } = await open(t)
     const at = await place(store)
-    const ready = async () => (await store.read('ready_queues', { account_key: at.accountKey, limit: 10 }))[0]
+    const ready = async () => (await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 10 }))[0]
     t.equal(await ready(), undefined)
     await put(store, at, { priority: 1 })
     await put(store, at, { priority: 2 })
@@ -212,7 +212,7 @@ async function queues (t: Test, open: Open): Promise<void> {
     t.strictSame(await store.read('due_queues', { now: NOW + 2999 }), [])
     t.equal((await store.read('due_queues', { now: NOW + 3000 })).length, 1)
     await due(NOW, 0)
-    t.match((await store.read('ready_queues', { account_key: at.accountKey, limit: 1 }))[0], { priority: 0 })
+    t.match((await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 1 }))[0], { priority: 0 })
     t.match(await store.read('account_of_queue', { queue_key: at.queueKey }), [{ account_key: at.accountKey }])
   })
 
@@ -237,11 +237,12 @@ async function queues (t: Test, open: Open): Promise<void> {
     const first = await place(store, { group: 'first' })
     const second = await place(store, { group: 'second' })
     for (const at of [first, second]) { await put(store, at); await put(store, at) }
-    const turn = async () => (await store.read('ready_queues', { account_key: first.accountKey, limit: 10 })).map(row => row.setup_group)
+    const turn = async (groups = ['first', 'second']) => (await store.read('ready_queues', { account_key: first.accountKey, groups: JSON.stringify(groups), limit: 10 })).map(row => row.setup_group)
     await claim(store, first, { limit: 1 })
     t.strictSame(await turn(), ['second', 'first'])
     await claim(store, second, { limit: 1, now: NOW + 1 })
     t.strictSame(await turn(), ['first', 'second'])
+    t.strictSame(await turn(['second']), ['second'], 'of the groups that have room')
   })
 
   await t.test('an account keeps why it rests and until when its lanes pause', async t => {
@@ -251,6 +252,7 @@ async function queues (t: Test, open: Open): Promise<void> {
     await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW + 1 })
     await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'messages', until: NOW + 2 })
     await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'other.lane', until: NOW + 3 })
+    await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'messages', until: NOW + 1 })
     t.match(await account(), { provider: 'alpha', account: 'A1', slot: 7, held_reason: 'credentials_refused', held_until: NOW + 1 })
     t.strictSame(JSON.parse((await account())?.pauses as string), { messages: NOW + 2, 'other.lane': NOW + 3 })
     await one(store, 'release_account', { provider: 'alpha', account: 'A1' })
@@ -292,6 +294,17 @@ async function calls (t: Test, open: Open): Promise<void> {
     t.strictSame(await history('messages', NOW), [NOW + 5, NOW + 10, NOW + 20])
     t.strictSame(await history('messages', NOW + 10), [NOW + 20])
     t.strictSame(await history('slow', NOW), [NOW + 15])
+  })
+
+  await t.test('a call that belongs to no delivery counts in its lane; one that was left open, as now', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const [closed, left] = [store.nextKey('calls'), store.nextKey('calls')]
+    for (const key of [closed, left]) await one(store, 'open_call', { call_key: key, account_key: at.accountKey, lane: 'messages', reserved_at: NOW, request_head: 'GET /me' })
+    t.equal((await one(store, 'close_call', { call_key: closed, settled_at: NOW + 1, status: 200, outcome: 'answered' })).changes, 1)
+    t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 1)
+    t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 1, NOW + 9])
+    t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 0)
   })
 }
 
@@ -354,6 +367,23 @@ async function ends (t: Test, open: Open): Promise<void> {
     t.equal((await one(store, 'release_claim', { ...params, epoch: store.epoch + 1 })).changes, 0)
     t.equal((await one(store, 'release_claim', params)).changes, 1)
     t.match(await deliveryOf(store, event), { state: STATE.waiting, reason: 'deferred', due_at: NOW + 9, owner: null, claims: 0, attempts: 0 })
+  })
+
+  await t.test('many claims are given back at once, by their owner alone, and their queues know', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const events = [await put(store, at), await put(store, at)]
+    const sending = await put(store, at)
+    const keys = JSON.stringify(await claim(store, at))
+    await store.commit([startStep(store, sending.deliveryKey)])
+    t.strictSame(await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 1 }), [])
+    const params = { keys, owner: store.owner, epoch: store.epoch, now: NOW + 1 }
+    t.equal((await one(store, 'release_claims', { ...params, epoch: store.epoch - 1 })).changes, 0)
+    t.equal((await one(store, 'release_claims', params)).changes, 2, 'what is being sent is not')
+    await one(store, 'release_queues', { keys })
+    t.equal((await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 1 })).length, 1)
+    for (const event of events) t.match(await deliveryOf(store, event), { state: STATE.waiting, due_at: NOW + 1, owner: null, claims: 0 })
+    t.strictSame(await claim(store, at, { now: NOW + 1 }), events.map(({ deliveryKey }) => deliveryKey))
   })
 
   await t.test('what waited too long in a held queue ends, in slices, and says what it waited for', async t => {
@@ -435,6 +465,13 @@ async function lists (t: Test, open: Open): Promise<void> {
     t.strictSame(await list({ limit: 2 }), [3, 2])
     t.strictSame(await list({ before: made[2]?.deliveryKey ?? null, limit: 1 }), [1])
     t.strictSame(await list({ floor: made[2]?.deliveryKey ?? null }), [3, 2])
+    const by = async (name: string, filter: object) => (await store.read(name, { ...ALL, ...filter })).map(row => made.findIndex(({ id }) => id === row.id))
+    t.strictSame(await by('list_of_person', { person }), [2, 0])
+    t.strictSame(await by('list_of_person', { person, shops: '["a.example"]', limit: 1 }), [0])
+    t.strictSame(await by('list_of_person', { person, before: made[2]?.deliveryKey }), [0])
+    t.strictSame(await by('list_of_source_id', { shop: 'a.example', source_id: 'mine' }), [3])
+    t.strictSame(await by('list_of_source_id', { shop: 'b.example', source_id: 'mine' }), [])
+    t.strictSame(await by('list_of_source_id', { shop: 'a.example', shops: '["b.example"]', source_id: 'mine' }), [])
     t.match(await store.read('newest_delivery_before', { before: made[2]?.deliveryKey as number }), [{ delivery_key: made[1]?.deliveryKey }])
     t.match(await store.read('newest_delivery_before', { before: 0 }), [{ delivery_key: null }])
     const states = Object.fromEntries((await store.read('count_states', {})).map(row => [row.state, row.n]))
@@ -536,7 +573,7 @@ async function jobs (t: Test, open: Open): Promise<void> {
     const done = await sent(store, at, { at: NOW - 10, settledAt: NOW - 5, sourceId: 'done' })
     const recent = await sent(store, at, { at: NOW - 10, settledAt: NOW + 5 })
     const waiting = await put(store, at, { at: NOW - 10 })
-    const due = async (after: number) => (await store.read('payloads_due', { before: NOW, after, limit: 10 })).map(row => row.event_key)
+    const due = async (after: number) => (await store.read('payloads_due', { before: NOW, after, limit: 10 })).filter(row => row.data !== null).map(row => row.event_key)
     t.strictSame(await due(0), [done.eventKey])
     t.strictSame(await due(done.eventKey), [])
     const event = { event_key: done.eventKey }

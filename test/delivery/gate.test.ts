@@ -130,8 +130,6 @@ t.test('of two pauses the later one holds, and nothing passes before its end', a
   t.equal(gate.reserve(499), false)
   t.equal(gate.nextRoomAt(100), 500)
   t.equal(gate.room(500), 5)
-  t.equal(gate.idle(499), false, 'a gate that pauses is not forgotten')
-  t.equal(gate.idle(500), true)
 })
 
 t.test('a released place counts nowhere, a stamped one from its stamp on', async t => {
@@ -145,7 +143,6 @@ t.test('a released place counts nowhere, a stamped one from its stamp on', async
   t.equal(gate.room(149), 0)
   t.equal(gate.nextRoomAt(60), 150)
   t.equal(gate.room(150), 1)
-  t.equal(gate.idle(150), true)
 })
 
 t.test('calls loaded from before count where they were', async t => {
@@ -175,9 +172,11 @@ t.test('other windows see the same history', async t => {
 
 t.test('a window of 3,500 is counted to the last place while its ring grows and wraps', async t => {
   const gate = new Gate([{ max: 3500, perMs: 60_000 }])
+  // What is forgotten before the ring first grows leaves its start in the middle.
+  gate.load([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   const stamped: number[] = []
   let counted = 0
-  for (let now = 0; now < 200_000; now += 7) {
+  for (let now = 100_000; now < 300_000; now += 7) {
     while ((stamped[counted] as number) <= now - 60_000) counted++
     if (gate.room(now) !== 3500 - (stamped.length - counted)) { t.fail(`at ${now} there was room for ${gate.room(now)}`); break }
     if (!gate.reserve(now)) continue

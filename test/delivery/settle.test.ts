@@ -5,7 +5,7 @@ import { HOLD_MS, repeats, settle, type SettleFacts } from '../../gateway/delive
 import { OpenAccount } from '../../gateway/delivery/account.ts'
 
 const NOW = 1_000_000
-const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0 }
+const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, mayHaveArrived: false }
 const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false }
 const POLICIES: Uncertain[] = ['repeat', 'repeat_once', 'reconcile', 'park']
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
@@ -49,7 +49,7 @@ t.test('R41: a 429 without a time backs off with each one in a row', async t => 
 })
 
 t.test('R41: requests refused together are one time in the row, and an answer to an older request does not end it', async t => {
-  const account = new OpenAccount({ account_key: 1, provider: 'alpha', held_reason: null, held_until: null, pauses: '{}' })
+  const account = new OpenAccount({ account_key: 1, provider: 'alpha', held_reason: null, held_until: null, pauses: '{}' }, 0)
   const refused = (reservedAt: number, now: number) => {
     const times = account.limitedTimes('events', reservedAt)
     account.countLimited('events', true, reservedAt, now)
@@ -104,4 +104,13 @@ t.test('an unknown is not repeated within a minute, nor after its expiry, where 
   t.equal(settled(silent).dueAt, NOW + 60_000, 'the schedule says 5 s')
   t.equal(settled(silent, { attempts: 1 }).dueAt, NOW + 300_000)
   t.match(settled(silent, { expiresAt: NOW + 59_999 }), { state: STATE.unknown, reason: 'no_answer', dueAt: null, finishedAt: NOW })
+})
+
+t.test('what may have been sent before stays unknown, whatever delays or ends the repeat', async t => {
+  const before = { mayHaveArrived: true }
+  t.match(settled(failing, before), { state: STATE.unknown, dueAt: NOW + 5000, finishedAt: null })
+  t.match(settled(limited, before), { state: STATE.unknown, finishedAt: null })
+  t.match(settled(failing, { ...before, expiresAt: NOW + 1 }), { state: STATE.unknown, dueAt: null, finishedAt: NOW }, 'it never becomes "not sent"')
+  t.match(settled({ is: 'hold', reason: 'credentials_refused' }, before), { state: STATE.unknown, dueAt: NOW })
+  t.match(settled({ is: 'delivered' }, before), { state: STATE.delivered })
 })

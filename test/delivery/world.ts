@@ -27,8 +27,8 @@ export interface WorldOptions {
   dir?: string
   /** The same keys as another world's, so that its secrets can be opened. */
   like?: World
-  /** Stands between the deliveries and their store. */
-  wrap? (store: Store): Store
+  /** Members that stand in for the store's, for the deliveries alone. */
+  between? (store: Store): Partial<Store>
 }
 
 export interface World {
@@ -55,6 +55,8 @@ export interface World {
   state (shop: string): Promise<ShopState>
   /** Reads the file as another process would. */
   query (sql: string): Row[]
+  /** Until then nothing is sent. Returns how many deliveries of a dead gateway were taken over. */
+  start (): Promise<number>
   stop (graceMs?: number): Promise<void>
 }
 
@@ -73,7 +75,7 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
   const refused: World['refused'] = []
   const errors: unknown[] = []
   const deliver = new Deliver({
-    store: options.wrap?.(store) ?? store,
+    store: options.between ? instead(store, options.between(store)) : store,
     runtime,
     shops,
     config,
@@ -83,8 +85,9 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
     onRefused: one => { refused.push(one) },
     onError: error => { errors.push(error) }
   })
-  shops.onChange = accounts => { deliver.release(accounts) }
-  const door = doorOf({ store, runtime, config, shops, deliver })
+  let started = false
+  shops.onChange = accounts => { if (started) deliver.release(accounts) }
+  const door = doorOf({ store, runtime, config, shops, wake: account => { if (started) deliver.wake(account) } })
   const reader = new DatabaseSync(path, { readOnly: true })
   let stopped: Promise<void> | null = null
   let n = 0
@@ -111,6 +114,10 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
     async all (ids, state) { for (const id of ids) await made.becomes(id, state) },
     async state (shop) { return await shops.get(shop) as ShopState },
     query: sql => reader.prepare(sql).all() as Row[],
+    start () {
+      started = true
+      return deliver.start()
+    },
     stop (graceMs = 0) { return stopped ??= deliver.stop(graceMs) }
   }
   t.teardown(async () => {
@@ -118,16 +125,26 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
     reader.close()
     await store.close()
   })
-  if (options.start !== false) await deliver.start()
+  if (options.start !== false) await made.start()
   return made
 }
 
-function doorOf ({ store, runtime, config, shops, deliver }: Pick<World, 'store' | 'runtime' | 'config' | 'shops' | 'deliver'>): Door {
+/** The store, with some of its members replaced. */
+function instead (store: Store, members: Partial<Store>): Store {
+  return new Proxy(store, {
+    get (target, name) {
+      const value: unknown = Reflect.get(members, name) ?? Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) as unknown : value
+    }
+  })
+}
+
+function doorOf ({ store, runtime, config, shops, wake }: Pick<World, 'store' | 'runtime' | 'config' | 'shops'> & { wake (account: number): void }): Door {
   const schemas = new Map(Object.keys(config.eventTypes).map(type => [type, { type, schema: {}, examples: [], valid: () => true, faults: () => [] } satisfies EventSchema]))
   return new Door({
     store, runtime, config, schemas,
     person: () => new Uint8Array(16),
-    wake: account => { deliver.wake(account) },
+    wake,
     onReceipt: () => {},
     async route (id: string, type: EventTypeConfig): Promise<Route | null> {
       const state = await shops.get(id)

@@ -49,7 +49,7 @@ t.test('an accepted event is on disk with its delivery, due now, and its account
   t.strictSame(accepted.map(({ id, status }) => [id, status]), [['a-1', 'accepted'], ['a-2', 'accepted'], ['a-3', 'accepted']])
   t.strictSame(woken, [at.accountKey])
   t.strictSame(receipts, ['back_in_stock.alert accepted', 'preorder.confirmed accepted', 'back_in_stock.alert accepted'])
-  t.match(await store.read('ready_queues', { account_key: at.accountKey, limit: 1 }), [{ priority: 1 }], 'the most urgent of them')
+  t.match(await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 1 }), [{ priority: 1 }], 'the most urgent of them')
   const rows = await Promise.all(accepted.map(async ({ deliveries }) => (await store.read('delivery_by_id', { id: deliveries[0]?.id as string }))[0]))
   t.strictSame(rows.map(row => row?.priority), [2, 1, 2])
   t.strictSame(JSON.parse(rows[0]?.data as string), anEvent('a-1').data, 'the data as it came')

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { startGateway, type Gateway } from '../../gateway/app.ts'
@@ -159,9 +160,15 @@ export class App {
   }
 
   /** The end of the attempt at an accepted event's delivery. */
-  attempted ({ body }: Answered): Promise<Body> {
-    const id = (body.deliveries as Body[])[0]?.id
+  attempted ({ body }: Pick<Answered, 'body'>): Promise<Body> {
+    const { id } = deliveryOf({ body })
     return this.logged(entry => entry.msg === 'attempt' && entry.delivery === id)
+  }
+
+  /** The attempt that handed an accepted event's delivery over, whenever that is. */
+  delivered (answered: Answered): Promise<Body> {
+    const { id } = deliveryOf(answered)
+    return this.logged(entry => entry.msg === 'attempt' && entry.delivery === id && entry.outcome === 'delivered')
   }
 
   /** What a provider's sandbox received, oldest first. */
@@ -209,4 +216,27 @@ export function movable (): { runtime: Runtime, advance (ms: number): void } {
   const system = systemRuntime()
   let ahead = 0
   return { runtime: { ...system, now: () => system.now() + ahead }, advance (ms) { ahead += ms } }
+}
+
+/** The delivery that a receipt names. */
+export function deliveryOf ({ body }: Pick<Answered, 'body'>): Body { return (body.deliveries as Body[])[0] as Body }
+
+/** Asks until it is so; each question is a request of its own. */
+export async function until (question: () => Promise<boolean>): Promise<void> {
+  while (!await question()) await new Promise(resolve => { setTimeout(resolve, 20) })
+}
+
+/** A post whose body is not finished yet, and that the gateway has begun to read. */
+export async function halfway (app: App, body: object): Promise<{ finish (): Promise<number> }> {
+  const text = JSON.stringify(body)
+  const headers = { authorization: `Bearer ${app.keyOf('all')}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), expect: '100-continue' }
+  const going = httpRequest(`${app.url}/v1/events`, { method: 'POST', headers })
+  const answered = new Promise<number>((resolve, reject) => {
+    going.once('error', reject)
+    going.once('response', response => { response.resume().once('end', () => { resolve(response.statusCode as number) }) })
+  })
+  answered.catch(() => {}) // whoever finishes it hears of it
+  await new Promise<void>(resolve => { going.once('continue', resolve); going.flushHeaders() })
+  going.write(text.slice(0, 10))
+  return { finish () { going.end(text.slice(10)); return answered } }
 }

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { anEvent, CONFIG, startApp, type Answered, type App, type Body } from '../helpers/app.ts'
+import { anEvent, CONFIG, deliveryOf, startApp, type Answered, type App, type Body } from '../helpers/app.ts'
 
 const shop = (plan = 'pro', more: object = {}) => ({ name: 'Initech', domain: 'initech.example', plan, ...more })
 const READY = ['back_in_stock', 'preorder']
@@ -11,11 +11,7 @@ const connection = (key = 'pk_initech_0123456789', more: object = {}) => ({ secr
 
 async function put (app: App, path: string, body: object): Promise<Answered> { return app.ask('PUT', `/v1/shops/initech.example${path}`, { body }) }
 const queuesOf = ({ body }: Answered) => (body.queues as Body[]).map(({ setup_group: group, held_reason: held }) => [group, held])
-const deliveryOf = ({ body }: Answered) => (body.deliveries as Body[])[0] as Body
 const event = (id: string) => anEvent(id, { shop: 'initech.example' })
-
-/** Resolves when a delivery was handed over, whenever that is. */
-const delivered = (app: App, answered: Answered): Promise<Body> => app.logged(entry => entry.msg === 'attempt' && entry.delivery === deliveryOf(answered).id && entry.outcome === 'delivered')
 
 t.test('a shop has the channel\'s default provider until it chooses another one of that channel', async t => {
   const app = await startApp(t)
@@ -44,7 +40,7 @@ t.test('a plan that is too low refuses, holds, and lets go when it is raised', a
   t.match((await app.post(event('plan-1'))).body, { status: 'duplicate', deliveries: [{ state: 'held', reason: 'plan_too_low' }] })
 
   await put(app, '', shop('pro'))
-  t.match(await delivered(app, held), { provider: 'klaviyo', shop: 'initech.example' })
+  t.match(await app.delivered(held), { provider: 'klaviyo', shop: 'initech.example' })
   t.match(await app.delivery('plan-1'), { state: 'delivered', attempts: 1 })
 })
 
@@ -61,7 +57,7 @@ t.test('what is put right lets go: connection, set-up, the shop itself', async t
   await look()
   t.strictSame(reasons, ['shop_inactive', 'not_connected', 'setup_open'])
   await put(app, '/providers/klaviyo/connection', connection())
-  t.ok(await delivered(app, waiting))
+  t.ok(await app.delivered(waiting))
 })
 
 t.test('a provider that is coming soon is listed, and refused', async t => {
@@ -83,15 +79,15 @@ t.test('switching the provider moves what waits, and keeps what was connected', 
   await put(app, '/providers/attentive/connection', { secrets: { api_key: 'attentive-0123456789' }, ready: READY })
   t.match(await app.delivery('move-1'), { state: 'held', provider: 'klaviyo' }, 'connecting is not choosing')
   await put(app, '/channels/sms', { provider: 'attentive' })
-  for (const item of waiting.body.items ?? []) t.match(await delivered(app, { ...waiting, body: item }), { provider: 'attentive' })
+  for (const item of waiting.body.items ?? []) t.match(await app.delivered({ ...waiting, body: item }), { provider: 'attentive' })
   t.equal((await app.received('klaviyo')).length, 0)
   t.equal((await app.received('attentive')).length, 3)
 
   await put(app, '/providers/klaviyo/connection', connection())
   await put(app, '/channels/sms', { provider: 'klaviyo' })
-  t.match(await delivered(app, await app.post(event('move-4'))), { provider: 'klaviyo' })
+  t.match(await app.delivered(await app.post(event('move-4'))), { provider: 'klaviyo' })
   await put(app, '/channels/sms', { provider: 'attentive' })
-  t.match(await delivered(app, await app.post(event('move-5'))), { provider: 'attentive' }, 'there and back with nothing entered again')
+  t.match(await app.delivered(await app.post(event('move-5'))), { provider: 'attentive' }, 'there and back with nothing entered again')
   t.match(await app.delivery('move-4'), { provider: 'klaviyo', sentence: 'Accepted by Klaviyo.' }, 'what was sent shows who sent it')
 })
 
@@ -118,7 +114,7 @@ t.test('refused credentials hold an account; new ones let go what waits', async 
   t.match(await app.attempted(refused), { outcome: 'hold', reason: 'credentials_refused', status: 401 })
   t.match(await app.delivery('cred-1'), { state: 'held', reason: 'credentials_refused', attempts: 0 })
   await put(app, '/providers/klaviyo/connection', connection('pk_working_0123456789'))
-  t.match(await delivered(app, refused), { status: 202 })
+  t.match(await app.delivered(refused), { status: 202 })
   t.match(await app.delivery('cred-1'), { state: 'delivered', reason: null })
 })
 
@@ -131,7 +127,7 @@ t.test('shops at one account of a provider are counted together', async t => {
   }
   const posted = await app.post(['one.example', 'one.example', 'two.example', 'two.example', 'three.example', 'three.example'].map((shop, i) => anEvent(`same-${i}`, { shop })))
   const other = (posted.body.items ?? []).slice(4)
-  for (const item of other) await delivered(app, { ...posted, body: item })
+  for (const item of other) await app.delivered({ ...posted, body: item })
   const isAttempt = (line: string, shops: string[]): boolean => { const entry = JSON.parse(line) as Body; return entry.msg === 'attempt' && shops.includes(entry.shop as string) }
   await app.logged(() => app.lines.filter(line => isAttempt(line, ['one.example', 'two.example'])).length === 2)
   const { body } = await app.ask('GET', '/v1/deliveries?state=waiting')
@@ -146,14 +142,14 @@ t.test('declared shops are there once, also when the gateway starts again', asyn
   await app.restart()
   t.strictSame((await app.ask('GET', '/v1/shops')).body, before.body)
   t.strictSame((await app.ask('GET', '/v1/shops/acme.example')).body, acme.body, 'with the same connection')
-  t.ok(await delivered(app, await app.post(anEvent('again-1'))))
+  t.ok(await app.delivered(await app.post(anEvent('again-1'))))
 })
 
 t.test('the files hold no secret in any form', async t => {
   const app = await startApp(t)
   await put(app, '', shop())
   await put(app, '/providers/klaviyo/connection', connection('pk_planted_7f3a9c2e5b81'))
-  await delivered(app, await app.post(event('files-1')))
+  await app.delivered(await app.post(event('files-1')))
   await app.fault('klaviyo', { kind: 'status', status: 400, body: { errors: [{ detail: 'your key pk_planted_7f3a9c2e5b81 is fine, the body is not' }] } })
   t.match(await app.attempted(await app.post(event('files-2'))), { reason: 'payload_refused' })
   const answer = await app.delivery('files-2')

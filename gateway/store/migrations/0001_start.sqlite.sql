@@ -146,6 +146,8 @@ create table calls (
 create index calls_delivery on calls (delivery_key, call_no) where delivery_key is not null;
 create index calls_settled on calls (account_key, settled_at) where settled_at is not null;
 
+create index calls_open on calls (call_key) where outcome is null;
+
 create table jobs (
   job_key integer primary key,
   id text not null unique,

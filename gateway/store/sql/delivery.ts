@@ -38,7 +38,7 @@ export const DELIVERY = {
       select (select min(account_key) from queues where ready = 1 and held_reason is null and account_key > found.account_key)
       from found where found.account_key is not null
       limit :limit
-    ) select account_key from found where account_key is not null`,
+    ) select f.account_key, a.held_until from found f join accounts a on a.account_key = f.account_key`,
 
   due_queues: 'select 1 as due from queues where next_due_at is not null and next_due_at <= :now limit 1',
 
@@ -51,7 +51,7 @@ export const DELIVERY = {
   // Priority goes before turn; within it the queue served longest ago is next.
   ready_queues: `
     select queue_key, shop_key, setup_group, provider, priority from queues
-    where account_key = :account_key and ready = 1 and held_reason is null
+    where account_key = :account_key and ready = 1 and held_reason is null and setup_group in (select value from json_each(:groups))
     order by priority, served_at limit :limit`,
 
   claim_deliveries: `
@@ -98,6 +98,13 @@ export const DELIVERY = {
     update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at, claims = 0, owner = null
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
 
+  // The same for many, when nothing but their keys is known.
+  release_queues: `
+    update queues set ready = 1, priority = 0 where queue_key in (select queue_key from deliveries where delivery_key in (select value from json_each(:keys)))`,
+  release_claims: `
+    update deliveries set due_at = :now, owner = null, claims = 0
+    where delivery_key in (select value from json_each(:keys)) and owner = :owner and epoch = :epoch and state in (1, 4)`,
+
   // A delivery is due later: its queue must know.
   queue_due: `
     update queues set
@@ -113,12 +120,21 @@ export const DELIVERY = {
   // ── accounts and lanes ──
   account: 'select account_key, provider, account, slot, held_reason, held_until, pauses from accounts where account_key = :account_key',
   hold_account: 'update accounts set held_reason = :held_reason, held_until = :held_until where account_key = :account_key',
-  pause_lane: 'update accounts set pauses = json_set(pauses, \'$."\' || :lane || \'"\', :until) where account_key = :account_key',
+  pause_lane: `
+    update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
+    where account_key = :account_key`,
   lane_history: `
     select settled_at from (
       select settled_at, lane from deliveries where account_key = :account_key and settled_at > :since
       union all select settled_at, lane from calls where account_key = :account_key and settled_at > :since
     ) where lane = :lane order by settled_at`,
+
+  // ── calls that belong to no delivery ──
+  open_call: `
+    insert into calls (call_key, call_no, account_key, lane, reserved_at, request_head) values (:call_key, 1, :account_key, :lane, :reserved_at, :request_head)`,
+  close_call: 'update calls set settled_at = :settled_at, status = :status, outcome = :outcome where call_key = :call_key',
+  // Left open by an instance that died: it counts as now.
+  adopt_calls: "update calls set settled_at = :now, outcome = 'unknown' where outcome is null",
 
   // ── after a crash: whatever an earlier owner left ──
   orphans: `

@@ -1,0 +1,82 @@
+// Accounts with work, opened when something is due and closed when idle: what they need stays in the store.
+
+import type { LimitGroup, Provider, Runtime, Store } from '../contract.ts'
+import { OpenAccount } from './account.ts'
+import type { Gate } from './gate.ts'
+
+const OPEN_AT_MOST = 1000
+const IDLE_MS = 10_000
+
+export class Accounts {
+  #store: Store
+  #runtime: Runtime
+  #open = new Map<number, OpenAccount>()
+  #opening = new Map<number, Promise<OpenAccount | null>>()
+
+  constructor (store: Store, runtime: Runtime) {
+    this.#store = store
+    this.#runtime = runtime
+  }
+
+  get (key: number): OpenAccount | undefined { return this.#open.get(key) }
+
+  values (): Iterable<OpenAccount> { return this.#open.values() }
+
+  /** Where there is no room for another one, the poll asks again. */
+  get full (): boolean { return this.#open.size + this.#opening.size >= OPEN_AT_MOST }
+
+  /** The account with its lanes; null where its provider is not loaded. */
+  open (key: number, providerOf: (id: string) => Provider | undefined): Promise<OpenAccount | null> {
+    const open = this.#open.get(key)
+    if (open) return Promise.resolve(open)
+    const opening = this.#opening.get(key) ?? this.#load(key, providerOf).finally(() => { this.#opening.delete(key) })
+    this.#opening.set(key, opening)
+    return opening
+  }
+
+  /** The gate of a lane, opened with what earlier calls left in its windows. */
+  async lane (account: OpenAccount, provider: Provider, name: string): Promise<Gate> {
+    const open = account.gate(name)
+    if (open) return open
+    const group = provider.groups[name]
+    if (!group) throw new Error(`${provider.id} has no limit group "${name}"`)
+    const settledAt = await this.#history(account, group)
+    return account.gate(name) ?? account.open(group, settledAt, this.#runtime.now(), this.#runtime.mono())
+  }
+
+  async lanes (account: OpenAccount, provider: Provider): Promise<void> {
+    for (const { group } of Object.values(provider.events)) await this.lane(account, provider, group)
+  }
+
+  /** Other windows: the history stays, and what a longer window counts is read again. */
+  async resize (account: OpenAccount, provider: Provider): Promise<void> {
+    for (const group of Object.values(provider.groups)) {
+      if (account.gate(group.name)) account.resize(group, await this.#history(account, group), this.#runtime.now(), this.#runtime.mono())
+    }
+  }
+
+  closeIdle (): void {
+    const now = this.#runtime.mono()
+    for (const [key, account] of this.#open) {
+      if (!account.quiet() || now - account.idleSince < IDLE_MS) continue
+      account.rest()
+      this.#open.delete(key)
+    }
+  }
+
+  async #load (key: number, providerOf: (id: string) => Provider | undefined): Promise<OpenAccount | null> {
+    const [row] = await this.#store.read('account', { account_key: key })
+    const provider = row && providerOf(String(row.provider))
+    if (!row || !provider) return null
+    const account = new OpenAccount(row, this.#runtime.mono())
+    await this.lanes(account, provider)
+    this.#open.set(key, account)
+    return account
+  }
+
+  async #history (account: OpenAccount, group: LimitGroup): Promise<number[]> {
+    const longestMs = Math.max(0, ...group.windows.map(window => window.perMs))
+    const rows = await this.#store.read('lane_history', { account_key: account.key, lane: group.name, since: this.#runtime.now() - longestMs })
+    return rows.map(row => row.settled_at as number)
+  }
+}

@@ -1,0 +1,39 @@
+// Whose turn it is: how many of the free places each queue of an account gets.
+
+import type { EventTypeConfig, Provider, Row } from '../contract.ts'
+
+export interface Share { queueKey: number, n: number }
+
+/** Set-up groups with room for at least one, and for how many: what fits the fullest limit group of a queue's event types fits all. */
+export function roomByQueue (provider: Provider, types: Record<string, EventTypeConfig>, roomOf: (group: string) => number): Map<string, number> {
+  const room = new Map<string, number>()
+  for (const { type, setupGroup } of Object.values(types)) {
+    const event = provider.events[type]
+    if (event) room.set(setupGroup, Math.min(room.get(setupGroup) ?? Infinity, roomOf(event.group)))
+  }
+  // A queue whose events have no mapping any more is taken too, so that they are told why they do not go.
+  for (const { setupGroup } of Object.values(types)) if (!room.has(setupGroup)) room.set(setupGroup, 1)
+  for (const [group, n] of room) if (n < 1) room.delete(group)
+  return room
+}
+
+/**
+ * Only the most urgent queues have their turn; the others come in the next round, if there is still room then.
+ * Among those each gets one place before any gets its second, those served longest ago first. `queues` come in that order.
+ */
+export function share (queues: readonly Row[], limit: number, room: ReadonlyMap<string, number>): Share[] {
+  const turn = queues.filter(queue => queue.priority === queues[0]?.priority).slice(0, limit)
+  const each = Math.floor(limit / turn.length)
+  const more = limit % turn.length
+  return turn.map((queue, i) => ({ queueKey: queue.queue_key as number, n: Math.min(each + (i < more ? 1 : 0), room.get(queue.setup_group as string) ?? 0) }))
+}
+
+/** How many places of each limit group these deliveries will take. */
+export function groupsOf (rows: readonly Row[], provider: Provider): Map<string, number> {
+  const groups = new Map<string, number>()
+  for (const row of rows) {
+    const group = provider.events[row.type as string]?.group
+    if (group !== undefined) groups.set(group, (groups.get(group) ?? 0) + 1)
+  }
+  return groups
+}

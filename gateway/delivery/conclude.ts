@@ -1,0 +1,88 @@
+// The end of a call: what the answer means for the delivery, the lane and the account, in memory and on disk.
+
+import type { Answer, Config, Outcome, Provider, Runtime, Step, Store } from '../contract.ts'
+import { STATE } from '../contract.ts'
+import { EVERY_LANE, type OpenAccount } from './account.ts'
+import { scrub } from './flight.ts'
+import { judge } from './judge.ts'
+import { dueStep, type Flight } from './prepare.ts'
+import { reconcileJob } from './recover.ts'
+import { settle, type Settled } from './settle.ts'
+
+const ANSWER_KEPT = 2000
+const RECONCILE_AFTER_MS = 60_000
+
+export interface ConcludeOptions { store: Store, runtime: Runtime, config: Config, onError (error: unknown): void }
+
+export interface Conclusion { outcome: Outcome, settled: Settled, steps: Step[] }
+
+/** Judges an answer. The lane and the account know at once; the steps tell the store. */
+export function conclude (flight: Flight, answer: Answer, account: OpenAccount, provider: Provider, options: ConcludeOptions): Conclusion {
+  const { runtime, config } = options
+  const { row, request, reservedAt } = flight
+  const now = runtime.now()
+  const outcome = judged(answer, provider, options, now)
+  const settled = settle(outcome, {
+    now,
+    random: runtime.random(),
+    attempts: row.attempts as number,
+    expiresAt: row.expires_at as number,
+    uncertain: provider.uncertain,
+    scheduleMs: config.delivery.retryScheduleMs,
+    limitedTimes: account.limitedTimes(request.group, reservedAt),
+    mayHaveArrived: row.state === STATE.unknown
+  })
+  account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
+  const steps = [settleStep(flight, answer, outcome, settled, now, options.store)]
+  if (settled.dueAt !== null) steps.push(dueStep(row, settled.dueAt, now))
+  if (settled.pauseLaneMs !== null) {
+    flight.gate.pauseUntil(runtime.mono() + settled.pauseLaneMs)
+    steps.push({ name: 'pause_lane', params: { account_key: account.key, lane: request.group, until: now + settled.pauseLaneMs } })
+  }
+  if (settled.pauseAccountMs !== null) {
+    account.pauseUntil(now + settled.pauseAccountMs)
+    steps.push({ name: 'pause_lane', params: { account_key: account.key, lane: EVERY_LANE, until: now + settled.pauseAccountMs } })
+  }
+  steps.push(...holdSteps(account, settled, answer, now))
+  if (settled.reconcile) steps.push(reconcileJob(options.store, runtime, row.delivery_key as number, account.key, now + RECONCILE_AFTER_MS))
+  return { outcome, settled, steps }
+}
+
+/** A rule of the provider's that fails is a bug, and what the answer meant is not known. */
+function judged (answer: Answer, provider: Provider, { onError }: ConcludeOptions, now: number): Outcome {
+  try {
+    return judge(answer, provider, now)
+  } catch (error) {
+    onError(error)
+    return { is: 'unknown', reason: 'no_answer', detail: `the answer could not be judged: ${(error as Error).message}`.slice(0, 300) }
+  }
+}
+
+function settleStep ({ row, connection }: Flight, answer: Answer, outcome: Outcome, settled: Settled, now: number, store: Store): Step {
+  return {
+    name: 'settle_call',
+    params: {
+      delivery_key: row.delivery_key as number,
+      owner: store.owner,
+      epoch: store.epoch,
+      state: settled.state,
+      reason: settled.reason,
+      detail: scrub(settled.detail, connection),
+      due_at: settled.dueAt,
+      finished_at: settled.finishedAt,
+      paid: settled.paid,
+      settled_at: answer.kind === 'not_sent' ? null : now,
+      status: answer.kind === 'answer' ? answer.status : null,
+      answer: scrub(answer.kind === 'answer' ? answer.body.slice(0, ANSWER_KEPT) : `${answer.code}: ${answer.message}`, connection),
+      outcome: outcome.is
+    }
+  }
+}
+
+/** Refused credentials hold the account; any other answer says that they are good again. */
+function holdSteps (account: OpenAccount, { holdAccount }: Settled, answer: Answer, now: number): Step[] {
+  if (!holdAccount && (account.held === null || answer.kind !== 'answer')) return []
+  if (holdAccount) account.hold(holdAccount.reason, now + holdAccount.forMs)
+  else account.free()
+  return [{ name: 'hold_account', params: { account_key: account.key, held_reason: account.held, held_until: account.held === null ? null : account.heldUntil } }]
+}

@@ -1,0 +1,108 @@
+// A claimed delivery becomes a flight, with its request and its place in the windows, or ends without a call.
+
+import type { Config, PreparedRequest, Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import { STATE } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+import type { Reason } from '../reasons.ts'
+import type { Connection, Shops, ShopState } from '../shops/shops.ts'
+import type { OpenAccount } from './account.ts'
+import { check } from './checks.ts'
+import { head, scopeOf, stored } from './flight.ts'
+import type { Gate } from './gate.ts'
+
+/** What the gateway itself lacks just now, and what a hook holds, is looked at again after this. */
+const AGAIN_MS = 60_000
+
+/** A delivery on its way, from the place in its windows to the settle. */
+export interface Flight { row: Row, state: ShopState, connection: Connection, request: PreparedRequest, gate: Gate, reservedAt: number }
+
+/** The steps that put a delivery where it belongs without a call. */
+export interface Ended { steps: Step[] }
+
+export interface PrepareOptions {
+  store: Store
+  runtime: Runtime
+  shops: Shops
+  config: Config
+  lane (account: OpenAccount, provider: Provider, group: string): Promise<Gate>
+  onRefused (delivery: { delivery: string, type: string, provider: string, reason: string }): void
+  onError (error: unknown): void
+}
+
+/** Never throws: a bug in a provider's code or mapping sets its delivery aside, visibly. */
+export async function prepare (row: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
+  try {
+    return await checked(row, account, provider, options)
+  } catch (error) {
+    options.onError(error)
+    const { name, message } = error as Error
+    return error instanceof GatewayError
+      ? rest(row, 'deferred', message, options.runtime.now() + AGAIN_MS, options)
+      : refuse(row, provider, 'mapping_failed', `${name}: ${message}`.slice(0, 300), options)
+  }
+}
+
+async function checked (row: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
+  const { runtime, shops, config } = options
+  const now = runtime.now()
+  const state = await shops.byKey(row.shop_key as number)
+  const connection = state.connections.get(provider.id)
+  const queue = [...state.queues.values()].find(({ key }) => key === row.queue_key)
+  if (row.state === STATE.unknown && row.account_key !== account.key) return refuse(row, provider, 'repeat_refused', null, options)
+  if (!connection || queue?.accountKey !== account.key || queue.held !== null) return giveBack(row, options) // switched or held since the claim
+  const scope = scopeOf(row, state, connection)
+  const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null }, scope)
+  switch (verdict.is) {
+    case 'defer': return rest(row, verdict.reason, null, verdict.untilAt, options)
+    case 'hold': return rest(row, verdict.reason, null, now + AGAIN_MS, options)
+    case 'reject': return refuse(row, provider, verdict.reason, verdict.detail ?? null, options)
+    case 'go': break
+  }
+  const prepared = row.state === STATE.unknown ? { ok: true as const, request: stored(row) } : provider.prepare(row.type as string, scope)
+  if (!prepared.ok) return refuse(row, provider, prepared.reason, prepared.detail, options)
+  const { request } = prepared
+  const gate = await options.lane(account, provider, request.group)
+  if (!gate.reserve(runtime.mono())) return giveBack(row, options)
+  return { row, state, connection, request, gate, reservedAt: now }
+}
+
+/** The rows that say a request is about to be sent; on disk before its first byte leaves. */
+export function callSteps ({ row, request, reservedAt }: Flight, store: Store): Step[] {
+  const mine = { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch }
+  const call: Step = { name: 'start_call', params: { ...mine, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body } }
+  return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: mine }, call]
+}
+
+/** As it was before the claim. */
+export function giveBack (row: Row, options: Pick<PrepareOptions, 'store' | 'runtime'>): Ended {
+  return rest(row, row.reason as Reason | null, null, options.runtime.now(), options)
+}
+
+/** Its call could not be put on disk, so nothing was sent; it is tried again, but not at once. */
+export function notWritten (row: Row, options: Pick<PrepareOptions, 'store' | 'runtime'>): Step[] {
+  return rest(row, 'deferred', null, options.runtime.now() + AGAIN_MS, options).steps
+}
+
+/** The step by which a queue learns that one of its deliveries is due. */
+export function dueStep (row: Row, dueAt: number, now: number): Step {
+  return { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: dueAt, now } }
+}
+
+function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: number, { store, runtime }: Pick<PrepareOptions, 'store' | 'runtime'>): Ended {
+  return { steps: [released(row, store, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
+}
+
+/** A message that may have been sent stays unknown, whatever is said of sending it again. */
+function refuse (row: Row, provider: Provider, reason: Reason, detail: string | null, { store, runtime, onRefused }: PrepareOptions): Ended {
+  const expired = reason === 'expired' || reason === 'expired_rate_limited'
+  const unknown = row.state === STATE.unknown
+  const state = unknown ? STATE.unknown : expired ? STATE.expired : STATE.rejected
+  onRefused({ delivery: row.id as string, type: row.type as string, provider: provider.id, reason })
+  return { steps: [released(row, store, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() })] }
+}
+
+interface Released { state: number, reason: Reason | null, detail: string | null, due_at: number | null, finished_at: number | null }
+
+function released (row: Row, store: Store, to: Released): Step {
+  return { name: 'release_claim', params: { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch, ...to } }
+}

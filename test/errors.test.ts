@@ -1,0 +1,61 @@
+// The tables of codes and reasons, held to the README and to the code.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { CODES, GatewayError, nearest, type Code } from '../gateway/errors.ts'
+import { REASONS, sentence, type Reason } from '../gateway/reasons.ts'
+import { ROOT, sources } from './helpers/sources.ts'
+
+const codes = Object.keys(CODES) as Code[]
+const texts = sources(['gateway', 'plugins', 'config'])
+
+t.test('every code says what the reader can do, in a sentence', async t => {
+  for (const code of codes) {
+    const { status, fix } = CODES[code]
+    t.match(code, /^GW_[A-Z]+(_[A-Z]+)*$/)
+    t.match(fix, /^[A-Z].{5,}[^.]\.$/s, code)
+    t.ok(status >= 400 && status < 600, code)
+  }
+})
+
+t.test('every code is given somewhere, and none that is not in the table', async t => {
+  const used = new Set(texts.filter(({ path }) => path !== 'gateway/errors.ts').flatMap(({ text }) => text.match(/\bGW_[A-Z_]+\b/g) ?? []))
+  t.strictSame(codes.filter(code => !used.has(code)), [])
+  t.strictSame([...used].filter(code => !codes.includes(code as Code)), [])
+})
+
+/** For a provider's manifest to give; none of the shipped ones does yet. */
+const FOR_MANIFESTS = ['duplicate_at_provider']
+
+t.test('every reason is given somewhere, and reads as a sentence', async t => {
+  const all = texts.filter(({ path }) => path !== 'gateway/reasons.ts').map(({ text }) => text).join('\n')
+  t.strictSame(Object.keys(REASONS).filter(reason => !new RegExp(`\\b${reason}\\b`).test(all)), FOR_MANIFESTS)
+  for (const reason of Object.keys(REASONS) as Reason[]) {
+    t.match(sentence(reason, 'Klaviyo'), /^[A-Z][^{}]+\.$/, reason)
+  }
+})
+
+t.test('the README has the same table', async t => {
+  const path = join(ROOT, 'README.md')
+  const rows = readFileSync(path, 'utf8').split('\n').map(line => /^\| *`(GW_[A-Z_]+)` *\|(.*)\|$/.exec(line.trim())).filter(row => row !== null)
+  const named = rows.map(row => row[1] as string)
+  t.strictSame(named.toSorted(), codes.toSorted(), 'each code once, and no other')
+  for (const row of rows) {
+    const entry = CODES[row[1] as Code]
+    const cells = (row[2] as string).split(/(?<!\\)\|/).map(cell => cell.trim().replaceAll('\\|', '|'))
+    if (entry) t.ok(cells.includes(entry.fix), `${row[1]}: the remedy is the table's`)
+  }
+})
+
+t.test('an error carries its code, its status and its cause', async t => {
+  const cause = new Error('below')
+  const error = new GatewayError('GW_BUSY', 'Later.', { cause, details: [1] })
+  t.match(error, { name: 'GatewayError', code: 'GW_BUSY', statusCode: 503, message: 'Later.', details: [1] })
+  t.equal(error.cause, cause)
+})
+
+t.test('the word that was meant is found, and none that is far', async t => {
+  const words = ['klaviyo', 'attentive', 'store']
+  for (const [typed, meant] of [['klavyio', 'klaviyo'], ['Klaviyo', 'klaviyo'], ['atentive', 'attentive'], ['sotre', 'store'], ['xyz', null], ['klaviyo', null], ['', null]] as const) t.equal(nearest(typed, words), meant, typed)
+})
