@@ -142,7 +142,7 @@ class Process {
     if (before === null) this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
     await before?.close()
     const at = before?.port ?? port
-    this.#sandbox = await startSandbox({ providers: providers.values(), port: at }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at) })
+    this.#sandbox = await startSandbox({ providers: providers.values(), port: at }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at, 'SANDBOX_PORT') })
     this.#played = played
   }
 
@@ -197,7 +197,7 @@ class Process {
       (request, response) => { this.#generation.handler(request, response) })
     const port = this.#options.port ?? config.server.port
     await new Promise<void>((resolve, reject) => {
-      server.once('error', error => { reject(listenError(error, port)) })
+      server.once('error', error => { reject(listenError(error, port, 'PORT')) })
       server.listen(port, config.server.host, resolve)
     })
     return server
@@ -266,7 +266,7 @@ function urlOf (server: Server): string {
   return `http://${host}:${port}`
 }
 
-function listenError (error: NodeJS.ErrnoException, port: number): Error {
+function listenError (error: NodeJS.ErrnoException, port: number, variable: string): Error {
   if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return error
-  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}.`, { cause: error })
+  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}; in the shipped config ${variable} sets it.`, { cause: error })
 }

@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Io } from './commands/command.ts'
 import { run } from './commands/run.ts'
+import { readEnvironment } from './config/environment.ts'
 
 const io: Io = {
   argv: process.argv.slice(2),
-  env: process.env,
+  env: readEnvironment(process.cwd()),
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,

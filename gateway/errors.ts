@@ -30,7 +30,7 @@ export const CODES = {
   GW_STORE_FAILED: { status: 503, fix: 'Send it again in a moment; nothing of it was kept.' },
   GW_STORE_NEWER: { status: 500, fix: 'Start the newer version of the gateway, which wrote this file.' },
   GW_RUNTIME: { status: 500, fix: 'Use Node 24.15 or later (npm start and npm test bring their own).' },
-  GW_LISTEN: { status: 500, fix: 'Free the port, or set another one: PORT=8090 npm start.' },
+  GW_LISTEN: { status: 500, fix: 'Free the port, or set another one: PORT=8090 npm start; the sandbox has its own, SANDBOX_PORT.' },
 
   // what callers send
   GW_UNAUTHENTICATED: { status: 401, fix: 'Send "Authorization: Bearer <API key>"; keys are declared under security.api_keys.' },

@@ -88,8 +88,8 @@ function routes (app: FastifyInstance, parts: GenerationParts): void {
   app.get('/metrics', { config: { scope: 'public' } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 }
 
-function door ({ config, schemas, store, runtime, shops, metrics }: GenerationParts, person: (phone: string) => Uint8Array, wake: (accountKey: number) => void): Door {
-  const routeOf = (state: ShopState, queue: Queue) => ({ shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held })
+function door ({ config, schemas, store, runtime, shops, deliver, metrics }: GenerationParts, person: (phone: string) => Uint8Array, wake: (accountKey: number) => void): Door {
+  const routeOf = (state: ShopState, queue: Queue) => ({ shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held ?? deliver.heldReason(queue.accountKey) })
   return new Door({
     store,
     runtime,

@@ -19,6 +19,8 @@ export class OpenAccount {
   working = 0
   pumping = false
   again = false
+  /** Another object may stand for it now: whoever still holds this one must ask for it anew. */
+  closed = false
   /** Monotonic. */
   idleSince: number
   #timer: NodeJS.Timeout | null = null
@@ -105,6 +107,11 @@ export class OpenAccount {
   later (ms: number, wake: () => void): void {
     this.rest()
     this.#timer = setTimeout(() => { this.#timer = null; wake() }, Math.min(Math.max(1, ms), LONGEST_NAP_MS))
+  }
+
+  close (): void {
+    this.closed = true
+    this.rest()
   }
 
   rest (): void {

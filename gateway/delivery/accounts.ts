@@ -59,7 +59,7 @@ export class Accounts {
     const now = this.#runtime.mono()
     for (const [key, account] of this.#open) {
       if (!account.quiet() || now - account.idleSince < IDLE_MS) continue
-      account.rest()
+      account.close()
       this.#open.delete(key)
     }
   }

@@ -2,24 +2,23 @@
 // An account is worked on while it has something due and room in its windows; its backlog stays on disk.
 
 import type { Answer, Config, Priority, Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
 import type { Connection, Shops } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
+import { ask, notSent } from './ask.ts'
 import { Channel } from './channel.ts'
 import { groupsOf, roomByQueue, share } from './claim.ts'
 import { conclude } from './conclude.ts'
+import { Poll } from './poll.ts'
 import { callSteps, giveBack, notWritten, prepare, type Flight, type PrepareOptions } from './prepare.ts'
 import { recover } from './recover.ts'
 
 /** Claimed at once at most: bounds how long one turn of the event loop maps. */
 const BATCH = 64
-const POLL_MS = 250
-const POLLED_ACCOUNTS = 256
 /** Places come free one by one; waiting this long for more of them saves commits and costs no place. */
 const GATHER_MS = 4
 const STORE_AGAIN_MS = 1000
-const ASK_AGAIN_MS = 20
-const ASK_WAIT_MS = 10_000
 
 /** One attempt, as the log and the metrics see it. No phone number and no secret. */
 export interface Attempt {
@@ -52,9 +51,7 @@ export class Deliver {
   #o: DeliverOptions
   #accounts: Accounts
   #channels = new Map<string, Channel>()
-  #poll: NodeJS.Timeout | null = null
-  #looking: Promise<void> = Promise.resolve()
-  #cursor = 0
+  #poll: Poll
   #served = 0
   #stopping = false
   /** Rounds under way, and deliveries claimed or in flight. */
@@ -65,13 +62,14 @@ export class Deliver {
   constructor (options: DeliverOptions) {
     this.#o = options
     this.#accounts = new Accounts(options.store, options.runtime)
+    this.#poll = new Poll({ ...options, wake: key => { this.wake(key) }, look: () => { this.#accounts.closeIdle() } })
     this.#useProviders()
   }
 
   /** Takes over what a dead instance left, then works until stopped. Returns how many were taken over. */
   async start (): Promise<number> {
     const adopted = await recover(this.#o.store, this.#o.providers, this.#o.runtime)
-    this.#tick()
+    this.#poll.start()
     return adopted
   }
 
@@ -106,14 +104,18 @@ export class Deliver {
     }
   }
 
+  /** Why nothing of an account goes just now, as far as a person must act. */
+  heldReason (accountKey: number | null): Reason | null {
+    return accountKey === null ? null : this.#accounts.get(accountKey)?.held ?? null
+  }
+
   /** How many deliveries are claimed or in flight. */
   get working (): number { return this.#working }
 
   /** Claims nothing more, gives what is in flight `graceMs` to end, cuts the rest. */
   async stop (graceMs: number): Promise<void> {
     this.#stopping = true
-    if (this.#poll) clearTimeout(this.#poll)
-    await this.#looking
+    await this.#poll.stop()
     for (const account of this.#accounts.values()) account.rest()
     const cut = setTimeout(() => { for (const channel of this.#channels.values()) channel.limiter.abort() }, graceMs)
     if (this.#working + this.#rounds > 0) await new Promise<void>(resolve => { this.#idle = resolve })
@@ -121,33 +123,12 @@ export class Deliver {
     await Promise.all([...this.#channels.values()].map(channel => channel.sender.close()))
   }
 
-  /**
-   * Sends one of a provider's requests on an account's lane, for hooks and set-up. It waits for room, but not for
-   * long, and its call is kept like any other: the windows must know of it after a restart.
-   */
-  async ask (connection: Connection, requestName: string, scope: object): Promise<Answer> {
-    const { store, runtime } = this.#o
+  /** Sends one of a provider's requests on an account's lane; for hooks and set-up. */
+  async ask (connection: Connection, request: string, scope: object): Promise<Answer> {
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
-    const prepared = channel.provider.request(requestName, scope)
-    if (!prepared.ok) return notSent('NOT_MAPPED', prepared.detail)
-    const { request } = prepared
-    const gate = await this.#accounts.lane(account, channel.provider, request.group)
-    const until = runtime.mono() + ASK_WAIT_MS
-    while (!gate.reserve(runtime.mono())) {
-      if (this.#stopping || runtime.mono() > until) return notSent('NO_ROOM', 'the account has no room in its windows just now')
-      await new Promise(resolve => { setTimeout(resolve, ASK_AGAIN_MS) })
-    }
-    const call = { call_key: store.nextKey('calls') }
-    await store.commit([{ name: 'open_call', params: { ...call, account_key: account.key, lane: request.group, reserved_at: runtime.now(), request_head: `${request.method} ${request.path}` } }])
-      .catch(error => { gate.release(); throw error })
-    const credentials = channel.provider.authorize(connection.auth, connection.secrets)
-    const answer = await channel.limiter.run(0, signal => channel.sender.send(request, credentials, signal))
-    if (answer.kind === 'not_sent') gate.release()
-    else gate.stamp(runtime.mono())
-    await store.commit([{ name: 'close_call', params: { ...call, settled_at: answer.kind === 'not_sent' ? null : runtime.now(), status: answer.kind === 'answer' ? answer.status : null, outcome: answer.kind } }])
-    return answer
+    return await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
   }
 
   #useProviders (): void {
@@ -160,25 +141,6 @@ export class Deliver {
 
   #open (key: number): Promise<OpenAccount | null> {
     return this.#accounts.open(key, id => this.#o.providers.get(id))
-  }
-
-  // ── finding work ──
-
-  #tick (): void {
-    this.#poll = setTimeout(() => {
-      this.#looking = this.#look().catch(error => { this.#o.onError(error) }).finally(() => { if (!this.#stopping) this.#tick() })
-    }, POLL_MS)
-  }
-
-  async #look (): Promise<void> {
-    const { store, runtime } = this.#o
-    const now = runtime.now()
-    this.#accounts.closeIdle()
-    if ((await store.read('due_queues', { now })).length > 0) await store.commit([{ name: 'wake_due_queues', params: { now, limit: 1000 } }])
-    const ready = await store.read('ready_accounts', { after: this.#cursor, limit: POLLED_ACCOUNTS })
-    // An account that is held has its probe at a time of its own; till then it would only take another one's place.
-    for (const row of ready) if (((row.held_until ?? 0) as number) <= now) this.wake(row.account_key as number)
-    this.#cursor = ready.length < POLLED_ACCOUNTS ? 0 : ready.at(-1)?.account_key as number
   }
 
   // ── one account ──
@@ -375,5 +337,3 @@ export class Deliver {
     if (this.#stopping && this.#working + this.#rounds === 0) this.#idle?.()
   }
 }
-
-function notSent (code: string, message: string): Answer { return { kind: 'not_sent', code, message } }

@@ -3,6 +3,9 @@
 
 import type { Window } from '../contract.ts'
 
+/** What comes from the store was told by another clock in whole milliseconds; nothing may be counted twice for that. */
+const CLOCK_SLACK_MS = 2
+
 /** Milliseconds of a monotonic clock throughout. */
 export class Gate {
   #windows: Array<Window & { from: number }>
@@ -63,7 +66,9 @@ export class Gate {
   /** Other windows, the same history; `earlier` adds what was forgotten and a longer window counts. Oldest first. */
   resize (windows: readonly Window[], earlier: readonly number[] = []): void {
     const kept = Array.from({ length: this.#count }, (_, i) => this.#time(i))
-    const times = [...earlier.filter(at => kept[0] === undefined || at < kept[0]), ...kept]
+    const longer = longestMs(windows) > longestMs(this.#windows)
+    const forgotten = longer ? earlier.filter(at => kept[0] === undefined || at < kept[0] - CLOCK_SLACK_MS) : []
+    const times = [...forgotten, ...kept]
     this.#windows = windows.map(window => ({ ...window, from: 0 }))
     this.#first = this.#count = 0
     for (const time of times) this.#push(time)
@@ -125,3 +130,5 @@ export class Gate {
     this.#first = 0
   }
 }
+
+function longestMs (windows: readonly Window[]): number { return Math.max(0, ...windows.map(window => window.perMs)) }

@@ -67,6 +67,7 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
     const row = await find(store, request.params.id, caller(request))
     const type = options.config.eventTypes[row.type as string]
     if (row.data === null || !type) throw new GatewayError('GW_CONFLICT', 'The event\'s data is gone: its retention has ended.')
+    if (row.owner !== null || !RETRIED.has(row.state as number)) throw notRetried()
     const now = runtime.now()
     const expiresAt = Math.max(row.expires_at as number, now + type.expiresAfterMs)
     const [retried] = await store.commit([
@@ -74,12 +75,18 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
       { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } },
       { name: 'audit', params: { at: now, actor: caller(request).id, action: 'delivery.retry', shop: row.shop as string, subject: row.id as string } }
     ])
-    if (retried?.changes !== 1) throw new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, rejected or expired can be tried again; this one may have been sent.')
+    if (retried?.changes !== 1) throw notRetried()
     const [queue] = await store.read('account_of_queue', { queue_key: row.queue_key as number })
     if (typeof queue?.account_key === 'number') options.wake(queue.account_key)
     const fresh = await find(store, request.params.id, caller(request))
     return reply.code(202).send(viewOf(fresh, titleOf))
   })
+}
+
+const RETRIED: ReadonlySet<number> = new Set([STATE.waiting, STATE.rejected, STATE.expired])
+
+function notRetried (): GatewayError {
+  return new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, rejected or expired can be tried again; this one may have been sent, or is on its way.')
 }
 
 async function full (id: string, { store, titleOf }: DeliveryRoutesOptions): Promise<object> {

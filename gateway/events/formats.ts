@@ -16,6 +16,19 @@ export const FORMATS: Record<string, Format> = {
   time_zone: { type: 'string', validate: isTimeZone }
 }
 
+/** What a caller is told whose value does not have the format. */
+export const FORMAT_MESSAGES: Readonly<Record<string, string>> = {
+  phone: 'must be a phone number that can exist, in E.164: a plus sign, the code of the country, the number',
+  country: 'must be a country code of ISO 3166, such as US',
+  currency: 'must be a currency code of ISO 4217, such as USD',
+  time_zone: 'must be a time zone of the IANA database, such as America/New_York',
+  date: 'must be a date, such as 2026-11-21',
+  'date-time': 'must be a time of RFC 3339 with an offset, such as 2026-11-21T09:30:00Z',
+  email: 'must be an e-mail address',
+  uri: 'must be an absolute address, such as https://shop.example/p/1',
+  uuid: 'must be a UUID'
+}
+
 const E164 = /^\+[1-9][0-9]{6,14}$/
 const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]{0,31}(?:\/[A-Za-z0-9_+-]{1,32}){0,2}$/
 

@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import type { Detail } from '../contract.ts'
 import { nearest } from '../errors.ts'
+import { FORMAT_MESSAGES } from './formats.ts'
 
 const PERSONAL_PLACE = /phone|mail|name|address|contact/i
 const PERSONAL_VALUE = /@|\+\d{7}/
@@ -24,6 +25,7 @@ function unknownKey (error: ErrorObject): Detail {
 function messageOf (error: ErrorObject): string {
   if (error.keyword === 'enum') return `must be one of ${list(error.params.allowedValues)}`
   if (error.keyword === 'const') return `must be ${JSON.stringify(error.params.allowedValue)}`
+  if (error.keyword === 'format') return FORMAT_MESSAGES[String(error.params.format)] ?? `must be of the format ${String(error.params.format)}`
   return (error.message ?? 'does not fit').slice(0, 300)
 }
 

@@ -38,7 +38,9 @@ export async function startSandbox (options: SandboxOptions): Promise<Sandbox> {
     ...(options.logger === undefined ? {} : { loggerInstance: options.logger })
   })
   const recorder = options.recordTo === undefined ? null : new Recorder(options.recordTo)
-  for (const provider of options.providers) await mount(app, provider, options, recorder)
+  const played = [...options.providers]
+  for (const provider of played) await mount(app, provider, options, recorder)
+  app.get('/', async () => ({ sandbox: played.map(({ id, title }) => ({ id, title, requests: `/${id}/_sandbox/requests`, faults: `/${id}/_sandbox/faults`, stats: `/${id}/_sandbox/stats` })) }))
   await app.listen({ host: '127.0.0.1', port: options.port })
   const { port } = app.addresses()[0] as { port: number }
   return {

@@ -65,7 +65,7 @@ class Model {
 
 /** The most calls that any position of any window holds beyond its max. */
 function overCap (arrivals: number[], windows: readonly Window[]): number {
-  const sorted = Float64Array.from(arrivals).sort()
+  const sorted = Float64Array.from(arrivals).toSorted()
   let worst = -Infinity
   for (const { max, perMs } of windows) {
     let first = 0
@@ -170,6 +170,20 @@ t.test('other windows see the same history', async t => {
   t.pass('they did')
 })
 
+t.test('a longer window counts what the shorter one forgot, and nothing twice', async t => {
+  const gate = new Gate([{ max: 10, perMs: 100 }])
+  for (const at of [10.4, 50.6, 900.7, 950.2]) { gate.reserve(at); gate.stamp(at) }
+  // The store's times are whole milliseconds, so the same call may look a moment older there.
+  gate.resize([{ max: 10, perMs: 10_000 }], [10, 50, 900, 950])
+  t.equal(gate.room(960), 6)
+  gate.resize([{ max: 5, perMs: 10_000 }], [9, 49, 899, 949])
+  t.equal(gate.room(960), 1)
+  gate.resize([{ max: 5, perMs: 100 }])
+  t.equal(gate.room(960), 3)
+  gate.resize([])
+  t.equal(gate.room(960), Infinity)
+})
+
 t.test('a window of 3,500 is counted to the last place while its ring grows and wraps', async t => {
   const gate = new Gate([{ max: 3500, perMs: 60_000 }])
   // What is forgotten before the ring first grows leaves its start in the middle.
@@ -191,7 +205,7 @@ t.test('a forecast is within a tenth of what it takes', async t => {
   fc.assert(fc.property(windows, history, fc.integer({ min: 0, max: 200 }), fc.nat(50), (windows, ages, n, pauseMs) => {
     const now = 1000
     const gate = new Gate(windows)
-    gate.load(ages.map(age => now - age).sort((a, b) => a - b))
+    gate.load(ages.map(age => now - age).toSorted((a, b) => a - b))
     gate.pauseUntil(now + pauseMs)
     const forecast = gate.forecastMs(n, now)
     let at = now

@@ -343,7 +343,7 @@ t.test('a reload that brings an account another limit group does not stop it', a
     events: { 'thing.urgent': { request: 'create', group: 'fresh' }, 'thing.happened': { request: 'create', group: 'events' } },
     prepare: (type, scope) => ({ ok: true, request: request({ group: type === 'thing.urgent' ? 'fresh' : 'events', body: bodyOf(scope) }) })
   }
-  w.deliver.use(w.config, new Map([['alpha', provider]]))
+  await w.deliver.use(w.config, new Map([['alpha', provider]]))
   await w.all(await w.accept('a', 2, 'thing.urgent'), 'delivered')
   await w.all(await w.accept('a', 2), 'delivered')
 })
@@ -352,7 +352,7 @@ t.test('a reload that narrows a window keeps what was counted in it', async t =>
   const windows = (max: number) => ({ groups: { events: group('events', [{ max, perMs: 3_600_000 }]) } })
   const w = await world(t, { providers: [windows(10)] })
   await w.all(await w.accept('a', 5), 'delivered')
-  w.deliver.use(w.config, new Map([['alpha', { ...w.providers.get('alpha') as Provider, ...windows(6) }]]))
+  await w.deliver.use(w.config, new Map([['alpha', { ...w.providers.get('alpha') as Provider, ...windows(6) }]]))
   const ids = await w.accept('a', 4)
   await w.becomes(ids[0] as string, 'delivered')
   const from = w.runtime.mono()
@@ -365,7 +365,7 @@ t.test('a reload of retries and types takes hold of what waits', async t => {
   const [id] = await w.accept('a') as [string]
   t.equal((await w.becomes(id, 'waiting', 'provider_failing')).due_at, (await w.delivery(id)).settled_at as number + 5000)
   const changed = config({ ...w.config, delivery: { requestDeadlineMs: 5000, retryScheduleMs: [1000, 2000] }, eventTypes: { 'thing.happened': eventType({ type: 'thing.happened' }) } })
-  w.deliver.use(changed, w.providers)
+  await w.deliver.use(changed, w.providers)
   w.runtime.skip(5000)
   await until('the second attempt', async () => (await w.delivery(id)).attempts === 2)
   const row = await w.delivery(id)
