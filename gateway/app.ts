@@ -241,9 +241,7 @@ class Process {
     this.#ready = false
     await this.#reloading
     const closed = closeGently(server)
-    await jobs.stop()
-    await this.#deliver.stop(STOP_SENDS_MS)
-    await closed
+    await Promise.all([jobs.stop(), this.#deliver.stop(STOP_SENDS_MS), closed])
     await this.#generation.close()
     await this.#store.close()
     await this.#sandbox?.close()

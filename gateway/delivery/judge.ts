@@ -7,6 +7,7 @@ const BLOCKED_AFTER_MS = 15 * 60_000
 
 /** The provider's rules first, these defaults after them. */
 export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'>, now: number): Outcome {
+  if (answer.kind === 'not_sent' && answer.code === 'STOPPED') return { is: 'retry', reason: 'deferred', free: true, afterMs: 0 }
   if (answer.kind === 'not_sent') return { is: 'retry', reason: 'not_connected_to_provider', detail: `${answer.code}: ${answer.message}` }
   if (answer.kind === 'no_answer') return { is: 'unknown', reason: 'no_answer', detail: `${answer.code}: ${answer.message}` }
   return withRetryAfter(provider.judge(answer) ?? byStatus(answer, provider.uncertain), answer, now)

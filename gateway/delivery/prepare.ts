@@ -12,6 +12,8 @@ import type { Gate } from './gate.ts'
 
 /** What the gateway itself lacks just now, and what a hook holds, is looked at again after this. */
 const AGAIN_MS = 60_000
+/** A time that has passed would be asked about again and again. */
+const DEFERRED_AT_LEAST_MS = 1000
 
 /** A delivery on its way, from the place in its windows to the settle. */
 export interface Flight { row: Row, state: ShopState, connection: Connection, request: PreparedRequest, gate: Gate, reservedAt: number }
@@ -53,7 +55,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const scope = scopeOf(row, state, connection)
   const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null }, scope)
   switch (verdict.is) {
-    case 'defer': return rest(row, verdict.reason, null, verdict.untilAt, options)
+    case 'defer': return rest(row, verdict.reason, null, Math.max(verdict.untilAt, now + DEFERRED_AT_LEAST_MS), options)
     case 'hold': return rest(row, verdict.reason, null, now + AGAIN_MS, options)
     case 'reject': return refuse(row, provider, verdict.reason, verdict.detail ?? null, options)
     case 'go': break

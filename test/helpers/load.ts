@@ -121,7 +121,7 @@ export class Load {
       if (answer && answer.status < 300) { this.#keep(event.id); return }
       if (answer && answer.status < 500) { this.refused.push({ id: event.id, status: answer.status }); return }
       this.repeats++
-      await wait(50)
+      await wait(250)
     }
   }
 
