@@ -6,7 +6,7 @@ import { checkTemplates, type TemplateFault } from './check.ts'
 import { createEngine, Rendering, TAG_NAMES } from './engine.ts'
 import { FILTERS } from './filters.ts'
 import { directReader } from './leaf.ts'
-import { Budget, MAX_DEPTH, TimeIsUp } from './limits.ts'
+import { Budget, MAX_DEPTH } from './limits.ts'
 import { renderNode, settled, toJson, type Leaf, type Node, type Run } from './tree.ts'
 
 /**
@@ -24,19 +24,11 @@ export function createMapper (): Mapper {
 }
 
 function compiled (node: Node, liquid: Liquid): CompiledTree {
-  const once = (scope: object): unknown => {
-    const budget = new Budget()
-    let rendering: Rendering | null = null
-    return renderNode(node, { scope, budget, rendering: () => rendering ??= new Rendering(liquid, scope, budget) })
-  }
   return {
     render (scope) {
-      try {
-        return once(scope)
-      } catch (error) {
-        if (error instanceof TimeIsUp) return once(scope)
-        throw error
-      }
+      const budget = new Budget()
+      let rendering: Rendering | null = null
+      return renderNode(node, { scope, budget, rendering: () => rendering ??= new Rendering(liquid, scope, budget) })
     }
   }
 }
@@ -130,7 +122,6 @@ function rendered (templates: Template[], { rendering }: Run): unknown {
 // Messages of the engine may quote data (a key that came from it, a value a filter choked on): only the template is quoted.
 function located (error: unknown, place: string): MappingError {
   const inner = causeOf(error)
-  if (inner instanceof TimeIsUp) return new TimeIsUp(`${place}: ${inner.message}`)
   if (inner instanceof MappingError) return new MappingError(`${place}: ${inner.message}`)
   if (inner instanceof UndefinedVariableError) return new MappingError(`${place}: ${inner.token.getText()} is absent`)
   if (inner instanceof AssertionError && inner.message === 'memory alloc limit exceeded') return new MappingError(`${place}: takes too much memory`)

@@ -117,7 +117,7 @@ export interface GatewayProcess extends Listening {
 export async function startGatewayProcess (options: GatewayOptions): Promise<GatewayProcess> {
   const file = configFile(options)
   const start = (): Promise<Listening> => startListening({
-    args: [...options.nodeArgs ?? [], 'gateway/cli.ts', 'start', '-c', file],
+    args: ['--max-semi-space-size=16', ...options.nodeArgs ?? [], 'gateway/cli.ts', 'start', '-c', file], // as npm start does
     env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env },
     ...(options.core !== undefined && { core: options.core })
   })
