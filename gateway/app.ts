@@ -222,18 +222,39 @@ class Process {
       this.#log.error({ faults: faults.map(({ code, place, message, fix }) => ({ code, place, message, fix })) }, 'the config has faults; the one before it stays')
       return false
     }
-    const providers = this.#providers = await this.#withSandbox(loaded)
-    this.#config = loaded.config
-    this.#shops.use(loaded.config, providers)
-    await this.#shops.declare()
-    await this.#shops.refreshAll()
-    await this.#deliver.use(loaded.config, providers)
-    const before = this.#generation
-    this.#generation = await this.#build(loaded, providers)
-    await before.close()
+    const { sandbox: now } = this.#config
+    if (loaded.config.sandbox.enabled !== now.enabled || loaded.config.sandbox.url !== now.url) {
+      this.#metrics.reload(false)
+      this.#log.error({ file: loaded.config.file }, 'whether messages go to the sandbox or to the real providers does not change while it runs: start it anew; the config before it stays')
+      return false
+    }
+    await this.#swap(loaded)
     this.#metrics.reload(true)
-    this.#log.info({ file: loaded.config.file }, 'the config was read again; server, store and whether there is a sandbox stay as they were started')
+    this.#log.info({ file: loaded.config.file }, 'the config was read again; server and store stay as they were started')
     return true
+  }
+
+  /** All of a generation or nothing of it: what fails on the way leaves the one before. */
+  async #swap (loaded: Loaded): Promise<void> {
+    const [config, before] = [this.#config, this.#providers]
+    const providers = await this.#withSandbox(loaded)
+    const generation = await this.#build(loaded, providers)
+    try {
+      this.#shops.use(loaded.config, providers)
+      await this.#shops.declare()
+      await this.#shops.refreshAll()
+      await this.#deliver.use(loaded.config, providers)
+    } catch (error) {
+      this.#shops.use(config, before)
+      await this.#deliver.use(config, before).catch(() => {})
+      await generation.close()
+      throw error
+    }
+    this.#config = loaded.config
+    this.#providers = providers
+    const old = this.#generation
+    this.#generation = generation
+    await old.close()
   }
 
   /** Takes nothing new, ends what is in flight, closes. */

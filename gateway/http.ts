@@ -2,7 +2,7 @@
 
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject, ValidateFunction } from 'ajv'
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Detail, Runtime } from './contract.ts'
 import { CODES, type Code, GatewayError } from './errors.ts'
 
@@ -23,6 +23,10 @@ export function createHttp (options: HttpOptions): FastifyInstance {
     onConstructorPoisoning: 'error',
     return503OnClosing: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error, request, reply) => {
+      const known = asGatewayError(error)
+      void (reply as FastifyReply).code(known.statusCode).send(errorBody(known, request.id))
+    },
     genReqId: () => options.runtime.id('req_'),
     schemaErrorFormatter: errors => new GatewayError('GW_REQUEST_INVALID', 'The request does not fit the schema of this route.', { details: (errors as ErrorObject[]).map(detailOf) })
   })
@@ -54,7 +58,9 @@ const FASTIFY_CODES: Record<string, Code> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'GW_TOO_LARGE',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'GW_JSON',
   FST_ERR_CTP_INVALID_JSON_BODY: 'GW_JSON',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'GW_JSON'
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'GW_JSON',
+  FST_ERR_BAD_URL: 'GW_NOT_FOUND',
+  FST_ERR_MAX_PARAM_LENGTH: 'GW_NOT_FOUND'
 }
 
 function asGatewayError (error: FastifyError): GatewayError {

@@ -21,6 +21,7 @@ export const REASONS = {
   setup_open: 'The set-up of {provider} is not finished for this kind of message.',
   event_not_supported: '{provider} has no mapping for this kind of message.',
   credentials_refused: '{provider} refuses the credentials; connect again.',
+  credentials_unreadable: 'The stored credentials of {provider} cannot be opened; connect again.',
   scope_missing: '{provider} did not grant what is needed; connect again and grant it.',
   blocked_by_provider: '{provider} blocks our calls; it is tried again later, and the operator is told.',
   shop_inactive: 'The shop has uninstalled the app or is closed.',

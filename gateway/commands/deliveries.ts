@@ -58,7 +58,7 @@ export const retry: Run = async call => {
   const items: object[] = []
   const lines: string[] = []
   for (const id of call.positionals) {
-    const outcome = await retryOne(id, client)
+    const outcome = await retryOne(id, client, { may_have_been_sent: call.flag('may-have-been-sent'), expired: call.flag('expired') })
     items.push(outcome)
     lines.push('error' in outcome
       ? `${cell(id)}  ${call.paint('red', 'refused')}  ${cell(outcome.error.message)} [${cell(outcome.error.code)}]`
@@ -69,9 +69,9 @@ export const retry: Run = async call => {
 
 type Retried = { id: string, delivery: Delivery } | { id: string, error: { code: string, message: string } }
 
-async function retryOne (id: string, client: Client): Promise<Retried> {
+async function retryOne (id: string, client: Client, body: object): Promise<Retried> {
   try {
-    return { id, delivery: await client<Delivery>(`${pathOf(id)}/retry`, { method: 'POST', body: {} }) }
+    return { id, delivery: await client<Delivery>(`${pathOf(id)}/retry`, { method: 'POST', body }) }
   } catch (error) {
     if (!(error instanceof Problem) || error.code === 'GW_UNAUTHENTICATED') throw error
     return { id, error: { code: error.code, message: error.message } }

@@ -127,7 +127,10 @@ export const COMMANDS: readonly Command[] = [
     name: 'deliveries retry',
     summary: 'Send deliveries again that ended without being delivered.',
     positionals: [{ name: 'id', many: true }],
-    options: {},
+    options: {
+      'may-have-been-sent': { summary: 'also one that is unknown, though the customer may then be texted twice' },
+      expired: { summary: 'also one whose event is older than messages of its kind may get' }
+    },
     example: 'gateway deliveries retry dlv_0199f3a1-7c00-7000-8000-000000000001',
     load: async () => (await import('./deliveries.ts')).retry
   },

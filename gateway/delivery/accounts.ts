@@ -22,8 +22,15 @@ export class Accounts {
 
   values (): Iterable<OpenAccount> { return this.#open.values() }
 
-  /** Where there is no room for another one, the poll asks again. */
-  get full (): boolean { return this.#open.size + this.#opening.size >= OPEN_AT_MOST }
+  /** Whether another one may be opened; the one that has rested longest makes way. With none at rest the poll asks again. */
+  makeRoom (): boolean {
+    if (this.#open.size + this.#opening.size < OPEN_AT_MOST) return true
+    let longest: OpenAccount | null = null
+    for (const account of this.#open.values()) if (account.quiet() && (longest === null || account.idleSince < longest.idleSince)) longest = account
+    if (longest === null) return false
+    this.#close(longest)
+    return true
+  }
 
   /** The account with its lanes; null where its provider is not loaded. */
   open (key: number, providerOf: (id: string) => Provider | undefined): Promise<OpenAccount | null> {
@@ -57,11 +64,16 @@ export class Accounts {
 
   closeIdle (): void {
     const now = this.#runtime.mono()
-    for (const [key, account] of this.#open) {
+    for (const account of this.#open.values()) {
       if (!account.quiet() || now - account.idleSince < IDLE_MS) continue
-      account.close()
-      this.#open.delete(key)
+      this.#close(account)
     }
+  }
+
+  /** What it counted is in the store. */
+  #close (account: OpenAccount): void {
+    account.close()
+    this.#open.delete(account.key)
   }
 
   async #load (key: number, providerOf: (id: string) => Provider | undefined): Promise<OpenAccount | null> {

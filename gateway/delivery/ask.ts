@@ -3,7 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Answer, PreparedRequest, Runtime, Step, Store } from '../contract.ts'
-import type { Connection } from '../shops/shops.ts'
+import type { OpenConnection } from '../shops/connections.ts'
 import type { OpenAccount } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import type { Channel } from './channel.ts'
@@ -13,7 +13,7 @@ import type { Gate } from './gate.ts'
 const ROOM_WAIT_MS = 10_000
 const AGAIN_MS = 20
 
-export interface Question { connection: Connection, request: string, scope: object, account: OpenAccount, channel: Channel }
+export interface Question { connection: OpenConnection, request: string, scope: object, account: OpenAccount, channel: Channel }
 export interface AskOptions { store: Store, runtime: Runtime, accounts: Accounts, stopping (): boolean }
 
 /** Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
@@ -24,10 +24,10 @@ export async function ask ({ connection, request: name, scope, account, channel 
   const { request } = prepared
   const credentials = channel.provider.authorize(connection.auth, connection.secrets)
   const gate = await accounts.lane(account, channel.provider, request.group)
-  if (!await reserved(gate, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now')
-  const key = store.nextKey('calls')
   account.working++ // it must not be closed meanwhile
   try {
+    if (!await reserved(gate, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now')
+    const key = store.nextKey('calls')
     await store.commit([openStep(key, account, request, runtime.now())]).catch(error => { gate.release(); throw error })
     const answer = await channel.limiter.run(0, signal => channel.sender.send(request, credentials, signal))
     if (answer.kind === 'not_sent') gate.release()

@@ -30,7 +30,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
     uncertain: provider.uncertain,
     scheduleMs: config.delivery.retryScheduleMs,
     limitedTimes: account.limitedTimes(request.group, reservedAt),
-    mayHaveArrived: row.state === STATE.unknown
+    mayHaveArrived: row.state === STATE.unknown || mayHaveActed(answer, outcome)
   })
   account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
   const steps = [settleStep(flight, answer, outcome, settled, now, options.store)]
@@ -46,6 +46,11 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
   steps.push(...holdSteps(account, settled, answer, now))
   if (settled.reconcile) steps.push(reconcileJob(options.store, runtime, row.delivery_key as number, account.key, now + RECONCILE_AFTER_MS))
   return { outcome, settled, steps }
+}
+
+/** A failing provider answers without saying whether it acted: the repeat goes to the same account, with the same bytes. */
+function mayHaveActed (answer: Answer, outcome: Outcome): boolean {
+  return answer.kind === 'answer' && answer.status >= 500 && outcome.is === 'retry' && outcome.free !== true
 }
 
 /** A rule of the provider's that fails is a bug, and what the answer meant is not known. */

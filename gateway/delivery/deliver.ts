@@ -3,7 +3,8 @@
 
 import type { Answer, Config, Priority, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
-import type { Connection, Shops } from '../shops/shops.ts'
+import type { OpenConnection } from '../shops/connections.ts'
+import type { Shops } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
 import { ask, notSent } from './ask.ts'
@@ -89,7 +90,7 @@ export class Deliver {
     if (this.#stopping) return
     const account = this.#accounts.get(accountKey)
     if (account) this.#go(account)
-    else if (!this.#accounts.full) void this.#open(accountKey).then(opened => { if (opened) this.#go(opened) }, error => { this.#o.onError(error) })
+    else if (this.#accounts.makeRoom()) void this.#open(accountKey).then(opened => { if (opened) this.#go(opened) }, error => { this.#o.onError(error) })
   }
 
   /** A connection was put right: what was held for it may go. */
@@ -124,7 +125,7 @@ export class Deliver {
   }
 
   /** Sends one of a provider's requests on an account's lane; for hooks and set-up. */
-  async ask (connection: Connection, request: string, scope: object): Promise<Answer> {
+  async ask (connection: OpenConnection, request: string, scope: object): Promise<Answer> {
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
@@ -184,7 +185,13 @@ export class Deliver {
     if (room.size === 0) return this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
     if (channel.free < 1) { channel.wait(account); return false }
     const limit = account.held ? 1 : Math.min(Math.max(...room.values()), channel.free, BATCH)
-    return await this.#claim(account, channel, room, limit) || this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
+    channel.promised += limit // before anything is awaited: others must not count on these places
+    try {
+      return await this.#claim(account, channel, room, limit) || this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
+    } finally {
+      channel.promised -= limit
+      if (channel.free > 0) this.#next(channel)
+    }
   }
 
   async #claim (account: OpenAccount, channel: Channel, room: Map<string, number>, limit: number): Promise<boolean> {
@@ -193,17 +200,12 @@ export class Deliver {
     if (queues.length === 0) return false
     const now = runtime.now()
     this.#served = Math.max(now * 1000, this.#served + 1)
-    channel.promised += limit // others must not count on these places meanwhile
-    try {
-      const results = await store.commit(share(queues, limit, room).flatMap(({ queueKey, n }) => [
-        { name: 'claim_deliveries', params: { queue_key: queueKey, account_key: account.key, owner: store.owner, epoch: store.epoch, now, limit: n } },
-        { name: 'refresh_queue', params: { queue_key: queueKey, served_at: this.#served, now, limit: 1 } }
-      ]))
-      const keys = results.flatMap(result => result.rows.map(row => row.delivery_key as number))
-      if (keys.length > 0) this.#take(account, channel, await this.#claimed(keys))
-    } finally {
-      channel.promised -= limit
-    }
+    const results = await store.commit(share(queues, limit, room).flatMap(({ queueKey, n }) => [
+      { name: 'claim_deliveries', params: { queue_key: queueKey, account_key: account.key, owner: store.owner, epoch: store.epoch, now, limit: n } },
+      { name: 'refresh_queue', params: { queue_key: queueKey, served_at: this.#served, now, limit: 1 } }
+    ]))
+    const keys = results.flatMap(result => result.rows.map(row => row.delivery_key as number))
+    if (keys.length > 0) this.#take(account, channel, await this.#claimed(keys))
     return true
   }
 
@@ -226,7 +228,7 @@ export class Deliver {
     channel.promised += rows.length
     const groups = groupsOf(rows, channel.provider)
     for (const [group, n] of groups) account.promise(group, n)
-    void this.#batch(account, channel, rows, () => { for (const [group, n] of groups) account.promise(group, -n) })
+    void this.#batch(account, channel, rows, () => { for (const [group, n] of groups) account.promise(group, -n) }).catch(error => { this.#o.onError(error) })
   }
 
   /** Checks, maps and reserves all of a claim; each goes out as soon as its own call is on disk. */
@@ -327,10 +329,15 @@ export class Deliver {
     this.#working -= n
     if (n > 0) {
       this.#go(account)
-      const next = channel.next()
-      if (next) this.#go(next)
+      this.#next(channel)
     }
     this.#rested()
+  }
+
+  /** A place came free: who has waited longest for one may look. */
+  #next (channel: Channel): void {
+    const next = channel.next()
+    if (next) this.#go(next)
   }
 
   #rested (): void {

@@ -1,10 +1,11 @@
 // A delivery's row and what is made of it: the scope its templates see, its request as it is kept, its answer as it may be.
 
 import type { MappingScope, PreparedRequest, Row } from '../contract.ts'
-import type { Connection, ShopState } from '../shops/shops.ts'
+import type { OpenConnection } from '../shops/connections.ts'
+import type { ShopState } from '../shops/shops.ts'
 
 /** What templates and hooks read. `data` of a purged event is empty. */
-export function scopeOf (row: Row, state: ShopState, connection: Connection): MappingScope {
+export function scopeOf (row: Row, state: ShopState, connection: Pick<OpenConnection, 'accountId' | 'settings'>): MappingScope {
   const { id, name, domain } = state.shop
   return {
     shop: { id, name, domain },
@@ -28,7 +29,7 @@ export function stored (row: Row): PreparedRequest {
 }
 
 /** A provider that repeats our credentials in its answer must not bring them into the store. */
-export function scrub (text: string | null, connection: Connection): string | null {
+export function scrub (text: string | null, connection: OpenConnection): string | null {
   if (text === null) return null
   let clean = text
   for (const secret of Object.values(connection.secrets)) if (secret.length >= 8) clean = clean.replaceAll(secret, '***')

@@ -4,7 +4,8 @@ import type { Config, PreparedRequest, Provider, Row, Runtime, Step, Store } fro
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
-import type { Connection, Shops, ShopState } from '../shops/shops.ts'
+import type { OpenConnection } from '../shops/connections.ts'
+import type { Shops, ShopState } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { check } from './checks.ts'
 import { head, scopeOf, stored } from './flight.ts'
@@ -16,7 +17,7 @@ const AGAIN_MS = 60_000
 const DEFERRED_AT_LEAST_MS = 1000
 
 /** A delivery on its way, from the place in its windows to the settle. */
-export interface Flight { row: Row, state: ShopState, connection: Connection, request: PreparedRequest, gate: Gate, reservedAt: number }
+export interface Flight { row: Row, state: ShopState, connection: OpenConnection, request: PreparedRequest, gate: Gate, reservedAt: number }
 
 /** The steps that put a delivery where it belongs without a call. */
 export interface Ended { steps: Step[] }
@@ -51,7 +52,9 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const connection = state.connections.get(provider.id)
   const queue = [...state.queues.values()].find(({ key }) => key === row.queue_key)
   if (row.state === STATE.unknown && row.account_key !== account.key) return refuse(row, provider, 'repeat_refused', null, options)
-  if (!connection || queue?.accountKey !== account.key || queue.held !== null) return giveBack(row, options) // switched or held since the claim
+  if (!connection || connection.accountKey !== account.key || queue?.accountKey !== account.key || queue.held !== null) return giveBack(row, options) // switched or held since the claim
+  const { secrets } = connection
+  if (secrets === null) return rest(row, 'credentials_unreadable', null, now + AGAIN_MS, options)
   const scope = scopeOf(row, state, connection)
   const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null }, scope)
   switch (verdict.is) {
@@ -65,13 +68,13 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const { request } = prepared
   const gate = await options.lane(account, provider, request.group)
   if (!gate.reserve(runtime.mono())) return giveBack(row, options)
-  return { row, state, connection, request, gate, reservedAt: now }
+  return { row, state, connection: { ...connection, secrets }, request, gate, reservedAt: now }
 }
 
 /** The rows that say a request is about to be sent; on disk before its first byte leaves. */
-export function callSteps ({ row, request, reservedAt }: Flight, store: Store): Step[] {
+export function callSteps ({ row, request, connection, reservedAt }: Flight, store: Store): Step[] {
   const mine = { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch }
-  const call: Step = { name: 'start_call', params: { ...mine, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body } }
+  const call: Step = { name: 'start_call', params: { ...mine, account_key: connection.accountKey, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body } }
   return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: mine }, call]
 }
 

@@ -2,7 +2,8 @@
 
 import type { Answer, Provider, Reconciled, Row, Runtime, Step, Store } from '../contract.ts'
 import { STATE } from '../contract.ts'
-import type { Connection, Shops } from '../shops/shops.ts'
+import type { OpenConnection } from '../shops/connections.ts'
+import type { Shops } from '../shops/shops.ts'
 import { scopeOf, stored } from './flight.ts'
 
 /** Waits between the questions; after the last one a person decides. */
@@ -14,7 +15,7 @@ export interface ReconcileOptions {
   shops: Shops
   providers: ReadonlyMap<string, Provider>
   /** Sends one of the provider's requests on the account's lane. */
-  ask (connection: Connection, request: string, scope: object): Promise<Answer>
+  ask (connection: OpenConnection, request: string, scope: object): Promise<Answer>
 }
 
 /** Epoch ms of the next question about a delivery, null when it is settled or no longer asked about. */
@@ -34,9 +35,10 @@ async function question (row: Row, { shops, providers, ask }: ReconcileOptions):
   const provider = providers.get(row.account_provider as string)
   const state = await shops.byKey(row.shop_key as number)
   const connection = provider && state.connections.get(provider.id)
-  if (!provider?.code.reconcile || !connection) return { is: 'unclear', detail: 'the connection it went over is gone' }
+  const secrets = connection?.secrets
+  if (!provider?.code.reconcile || !connection || !secrets) return { is: 'unclear', detail: 'the connection it went over is gone' }
   const scope = scopeOf(row, state, connection)
-  return await provider.code.reconcile(scope, stored(row), row.reserved_at as number, (request, map) => ask(connection, request, { ...scope, map }))
+  return await provider.code.reconcile(scope, stored(row), row.reserved_at as number, (request, map) => ask({ ...connection, secrets }, request, { ...scope, map }))
 }
 
 function steps (row: Row, found: Reconciled, now: number): Step[] {

@@ -7,32 +7,38 @@ import { repeats } from './settle.ts'
 const SLICE = 500
 /** The third time preparing a delivery ends with the process, it is the delivery. */
 const CLAIMS_ALLOWED = 3
+/** After the second time each is taken by itself, so that the third does not blame those claimed beside it. */
+const SUSPECT_APART_MS = 1000
 
 /** Returns how many deliveries were taken over. */
 export async function recover (store: Store, providers: ReadonlyMap<string, Provider>, runtime: Runtime): Promise<number> {
   let count = 0
+  let suspects = 0
   await store.commit([
     { name: 'adopt_jobs', params: { owner: store.owner, now: runtime.now() } },
     { name: 'adopt_calls', params: { now: runtime.now() } }
   ])
   for (;;) {
     // Adopted rows leave the list, so each slice starts from the front.
-    const rows = await store.read('orphans', { owner: store.owner, after: 0, limit: SLICE })
+    const rows = await store.read('orphans', { owner: store.owner, limit: SLICE })
     if (rows.length === 0) return count
     const now = runtime.now()
-    await store.commit(rows.flatMap(row => adopt(row, store, providers, runtime, now)))
+    await store.commit(rows.flatMap(row => {
+      const suspect = row.state !== STATE.sending && row.claims === CLAIMS_ALLOWED - 1
+      return adopt(row, store, providers, runtime, now, suspect ? now + SUSPECT_APART_MS * suspects++ : now)
+    }))
     count += rows.length
   }
 }
 
-function adopt (row: Row, store: Store, providers: ReadonlyMap<string, Provider>, runtime: Runtime, now: number): Step[] {
+function adopt (row: Row, store: Store, providers: ReadonlyMap<string, Provider>, runtime: Runtime, now: number, dueAt: number): Step[] {
   const key = row.delivery_key as number
-  const dueAgain = (): Step => ({ name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } })
+  const dueAgain = (): Step => ({ name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: dueAt, now } })
   if (row.state !== STATE.sending) {
     const crashed = (row.claims as number) >= CLAIMS_ALLOWED
     // One that may have been sent is not declared refused, for then a person could send it again.
     const state = crashed && row.state === STATE.waiting ? STATE.rejected : row.state as number
-    const params = { delivery_key: key, owner: store.owner, state, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : now, finished_at: crashed ? now : null }
+    const params = { delivery_key: key, owner: store.owner, state, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : dueAt, finished_at: crashed ? now : null }
     return crashed ? [{ name: 'adopt_claimed', params }] : [{ name: 'adopt_claimed', params }, dueAgain()]
   }
   const uncertain = providers.get(String(row.provider))?.uncertain ?? 'park'

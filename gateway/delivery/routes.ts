@@ -46,6 +46,11 @@ const LIST = {
 
 interface ListQuery { shop?: string, state?: string, type?: string, provider?: string, event_id?: string, source_id?: string, phone?: string, view: 'short' | 'full', limit: number, cursor?: string }
 
+interface RetryBody { may_have_been_sent?: boolean, expired?: boolean }
+const RETRY_BODY = {
+  anyOf: [{ type: 'null' }, { type: 'object', additionalProperties: false, properties: { may_have_been_sent: { type: 'boolean' }, expired: { type: 'boolean' } } }]
+} as const
+
 const BY_ID = { params: { type: 'object', properties: { id: { type: 'string', maxLength: 60 } } } } as const
 
 export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOptions): void {
@@ -62,18 +67,16 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
     return await full(row.id as string, options)
   })
 
-  // Only what certainly was not accepted: with anything else the person would be texted twice.
-  app.post<{ Params: { id: string } }>('/v1/deliveries/:id/retry', { config: { scope: 'deliveries:write' }, schema: BY_ID }, async (request, reply) => {
+  // Only what certainly was not accepted, unless the caller says that a second text is acceptable.
+  app.post<{ Params: { id: string }, Body: RetryBody | null }>('/v1/deliveries/:id/retry', { config: { scope: 'deliveries:write' }, schema: { ...BY_ID, body: RETRY_BODY } }, async (request, reply) => {
     const row = await find(store, request.params.id, caller(request))
-    const type = options.config.eventTypes[row.type as string]
-    if (row.data === null || !type) throw new GatewayError('GW_CONFLICT', 'The event\'s data is gone: its retention has ended.')
-    if (row.owner !== null || !RETRIED.has(row.state as number)) throw notRetried()
+    const { may_have_been_sent: unknown = false, expired = false } = request.body ?? {}
     const now = runtime.now()
-    const expiresAt = Math.max(row.expires_at as number, now + type.expiresAfterMs)
+    const expiresAt = retryUntil(row, now, { unknown, expired }, options.config)
     const [retried] = await store.commit([
-      { name: 'retry_delivery', params: { delivery_key: row.delivery_key as number, now, expires_at: expiresAt } },
+      { name: 'retry_delivery', params: { delivery_key: row.delivery_key as number, now, expires_at: expiresAt, unknown: unknown ? 1 : 0 } },
       { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } },
-      { name: 'audit', params: { at: now, actor: caller(request).id, action: 'delivery.retry', shop: row.shop as string, subject: row.id as string } }
+      { name: 'audit', params: { at: now, actor: caller(request).id, action: row.state === STATE.unknown ? 'delivery.retry_unknown' : 'delivery.retry', shop: row.shop as string, subject: row.id as string } }
     ])
     if (retried?.changes !== 1) throw notRetried()
     const [queue] = await store.read('account_of_queue', { queue_key: row.queue_key as number })
@@ -83,10 +86,22 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
   })
 }
 
+/** Until when a retried delivery may be sent; throws GW_CONFLICT where it may not be retried, and says what would allow it. */
+function retryUntil (row: Row, now: number, allowed: { unknown: boolean, expired: boolean }, config: Config): number {
+  const type = config.eventTypes[row.type as string]
+  if (row.data === null || !type) throw new GatewayError('GW_CONFLICT', 'The event\'s data is gone: its retention has ended.')
+  if (row.owner !== null) throw notRetried()
+  if (row.state === STATE.unknown && !allowed.unknown) throw new GatewayError('GW_CONFLICT', 'This one may have been sent. To send it all the same, and perhaps text the customer twice: {"may_have_been_sent": true}.')
+  if (row.state !== STATE.unknown && !RETRIED.has(row.state as number)) throw notRetried()
+  const stale = now >= (row.time_at as number) + type.expiresAfterMs
+  if (stale && !allowed.expired) throw new GatewayError('GW_CONFLICT', 'The event is older than messages of its kind may get. To send it all the same: {"expired": true}.')
+  return stale ? now + type.expiresAfterMs : row.expires_at as number
+}
+
 const RETRIED: ReadonlySet<number> = new Set([STATE.waiting, STATE.rejected, STATE.expired])
 
 function notRetried (): GatewayError {
-  return new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, rejected or expired can be tried again; this one may have been sent, or is on its way.')
+  return new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, unknown, rejected or expired can be tried again; this one was sent, or is on its way.')
 }
 
 async function full (id: string, { store, titleOf }: DeliveryRoutesOptions): Promise<object> {

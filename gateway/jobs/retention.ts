@@ -6,7 +6,7 @@ import type { JobHandler } from './runner.ts'
 const SLICE = 200
 const AGAIN_SOON_MS = 1000
 const AGAIN_MS = 3_600_000
-const SWEEP_QUEUES = 200
+const SWEEP_QUEUES = 500
 const SWEEP_MS = 10_000
 
 export interface RetentionOptions {
@@ -51,7 +51,7 @@ export function expireHeld (options: { store: Store, runtime: Runtime }): JobHan
     const queues = await store.read('held_queues', { after: Number(job.cursor ?? 0), limit: SWEEP_QUEUES })
     for (const queue of queues) await expireQueue(store, queue.queue_key as number, now)
     const last = queues.length === SWEEP_QUEUES ? queues.at(-1)?.queue_key : null
-    return { dueAt: now + SWEEP_MS, cursor: last == null ? null : String(last) }
+    return { dueAt: now + (last == null ? SWEEP_MS : AGAIN_SOON_MS), cursor: last == null ? null : String(last) }
   }
 }
 

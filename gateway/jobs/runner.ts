@@ -1,10 +1,12 @@
 // One runner for everything that happens later or long. At least once; handlers are idempotent by their key.
 
-import type { Row, Runtime, Store } from '../contract.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Row, Runtime, Step, Store } from '../contract.ts'
 
 const POLL_MS = 1000
 const AT_ONCE = 20
 const FAILED_AFTER_MS = 30_000
+const STORE_AGAIN_MS = 1000
 
 export interface Job {
   key: number
@@ -69,12 +71,26 @@ export class Jobs {
     const mine = { job_key: job.key, owner: store.owner, epoch: store.epoch }
     try {
       const result = await handlers[job.kind]?.(job) ?? null
-      await store.commit([result === null
+      await this.#insist(job, result === null
         ? { name: 'end_job', params: mine }
-        : { name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } }])
+        : { name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } })
     } catch (error) {
       onError(error, job)
-      await store.commit([{ name: 'settle_job', params: { ...mine, due_at: runtime.now() + FAILED_AFTER_MS * Math.min(job.attempts, 20), cursor: job.cursor, progress: null, failed: 1 } }]).catch(() => {})
+      await this.#insist(job, { name: 'settle_job', params: { ...mine, due_at: runtime.now() + FAILED_AFTER_MS * Math.min(job.attempts, 20), cursor: job.cursor, progress: null, failed: 1 } })
+    }
+  }
+
+  /** A job that is not settled would never run again; at a stop the next start takes it over. */
+  async #insist (job: Job, step: Step): Promise<void> {
+    for (;;) {
+      try {
+        await this.#o.store.commit([step])
+        return
+      } catch (error) {
+        this.#o.onError(error, job)
+        if (this.#stopped) return
+        await wait(STORE_AGAIN_MS)
+      }
     }
   }
 }

@@ -10,7 +10,8 @@ export interface RouteFacts {
   provider: Provider | null
   /** A provider was chosen, or a default exists, by this id. */
   chosen: string | null
-  connection: { ready: readonly string[] } | null
+  /** `secrets` is null where the stored ones cannot be opened. */
+  connection: { ready: readonly string[], secrets: object | null } | null
   setupGroup: string
 }
 
@@ -22,6 +23,7 @@ export function heldReason (facts: RouteFacts): Reason | null {
   if (facts.provider.comingSoon) return 'coming_soon'
   if (!planAllows(facts.provider, facts.capabilities)) return 'plan_too_low'
   if (facts.connection === null) return 'not_connected'
+  if (facts.connection.secrets === null) return 'credentials_unreadable'
   if (!facts.connection.ready.includes(facts.setupGroup)) return 'setup_open'
   return null
 }

@@ -2,9 +2,10 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Detail, Provider } from '../contract.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, MappingError } from '../errors.ts'
 import { sentence } from '../reasons.ts'
-import type { Connection, Shops, ShopState } from './shops.ts'
+import type { Connection } from './connections.ts'
+import type { Shops, ShopState } from './shops.ts'
 
 export interface ShopRoutesOptions {
   shops: Shops
@@ -79,7 +80,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
   }, async request => {
     const channel = channelOf(request, options)
     const state = await load(request, options)
-    return channelView(await shops.setChannel(state, channel, request.body.provider, caller(request).id), channel, options)
+    return channelView(await shops.setChannel(state.shop.id, channel, request.body.provider, caller(request).id), channel, options)
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop/providers/:provider', read, async request =>
@@ -91,15 +92,17 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     const { auth, secrets, account_id: accountId = null, settings = {}, ready = [] } = request.body
     const way = auth ?? Object.keys(provider.auth)[0] ?? ''
     const faults = connectionFaults(provider, way, request.body, options)
+    // Whoever names another shop's account joins its limits, and what holds it.
+    if (accountId !== null && caller(request).shops !== '*') faults.push({ path: '/account_id', rule: 'scope', message: 'only a caller for all shops may name the account' })
     if (faults.length > 0) throw new GatewayError('GW_REQUEST_INVALID', `The connection does not fit ${provider.title}.`, { details: faults })
-    return providerView(await shops.putConnection(state, provider.id, { auth: way, secrets, accountId, settings, ready }, caller(request).id), provider, options)
+    return providerView(await shops.putConnection(state.shop.id, provider.id, { auth: way, secrets, accountId, settings, ready }, caller(request).id), provider, options)
   })
 
   app.delete<{ Params: At }>('/v1/shops/:shop/providers/:provider/connection', write, async request => {
     const provider = providerOf(request, options)
     const state = await load(request, options)
     if (!state.connections.has(provider.id)) throw new GatewayError('GW_NOT_FOUND', `${state.shop.id} has no connection to ${provider.title}.`)
-    return providerView(await shops.deleteConnection(state, provider.id, caller(request).id), provider, options)
+    return providerView(await shops.deleteConnection(state.shop.id, provider.id, caller(request).id), provider, options)
   })
 }
 
@@ -128,13 +131,25 @@ function providerOf (request: FastifyRequest<{ Params: At }>, { providers }: Sho
 
 /** Values of secrets are never repeated in a fault. */
 function connectionFaults (provider: Provider, way: string, body: ConnectionBody, options: ShopRoutesOptions): Detail[] {
-  const known = provider.auth[way]
+  const known = Object.hasOwn(provider.auth, way) ? provider.auth[way] : undefined
   if (!known) return [{ path: '/auth', rule: 'enum', message: `one of ${Object.keys(provider.auth).join(', ')}` }]
   const faults: Detail[] = []
   for (const field of known.fields) if (body.secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
   for (const field of Object.keys(body.secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })
   for (const [i, group] of (body.ready ?? []).entries()) if (!options.setupGroups.includes(group)) faults.push({ path: `/ready/${i}`, rule: 'enum', message: `one of ${options.setupGroups.join(', ')}`, got: group })
+  if (faults.length === 0) faults.push(...unusable(provider, way, body.secrets))
   return [...faults, ...options.violations({ ...provider.settings, required: [] }, body.settings ?? {}, '/settings')]
+}
+
+/** A key with a line break, say, would only show when the first message is sent. */
+function unusable (provider: Provider, way: string, secrets: Record<string, string>): Detail[] {
+  try {
+    provider.authorize(way, secrets)
+    return []
+  } catch (error) {
+    if (error instanceof MappingError) return [{ path: '/secrets', rule: 'usable', message: error.message }]
+    throw error
+  }
 }
 
 function invalid (path: string, rule: string, message: string): GatewayError {
@@ -178,6 +193,6 @@ function providerView (state: ShopState, provider: Provider, options: ShopRoutes
 /** Secrets are write-only: the names of the fields, and the last four characters of long ones. */
 function connectionView (connection: Connection): object {
   const { id, provider, auth, accountId, accountHeld, settings, ready, secrets } = connection
-  const hints = Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
-  return { id, provider, auth, account_id: accountId || null, status: accountHeld === null ? 'connected' : 'refused', reason: accountHeld, settings, ready, secrets: hints }
+  const hints = secrets && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
+  return { id, provider, auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : accountHeld === null ? 'connected' : 'refused', reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
 }

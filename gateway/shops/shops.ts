@@ -4,24 +4,11 @@
 import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
+import { connectionSteps, readConnection, type Connection, type ConnectionInput } from './connections.ts'
 import { heldReason, planAllows } from './route.ts'
 import type { Vault } from './vault.ts'
 
 export interface Shop { key: number, id: string, name: string, domain: string, plan: string, active: boolean }
-
-export interface Connection {
-  id: string
-  provider: string
-  /** Which of the manifest's `auth` ways its secrets belong to. */
-  auth: string
-  accountId: string
-  accountKey: number
-  account: string
-  accountHeld: Reason | null
-  settings: Record<string, unknown>
-  ready: string[]
-  secrets: Record<string, string>
-}
 
 export interface Queue { key: number, channel: string, setupGroup: string, provider: string | null, accountKey: number | null, held: Reason | null }
 
@@ -33,16 +20,15 @@ export interface ShopState {
   queues: Map<string, Queue>
 }
 
-export interface ConnectionInput {
-  auth: string | null
-  secrets: Record<string, string>
-  accountId: string | null
-  settings: Record<string, unknown>
-  ready: string[]
+/** As much of a shop as decides where its queues go. */
+interface RouteState {
+  shop: Shop
+  channels: ReadonlyMap<string, string>
+  connections: ReadonlyMap<string, Pick<Connection, 'account' | 'ready' | 'secrets'>>
+  queues: ReadonlyMap<string, Queue>
 }
 
 const CACHED_SHOPS = 20_000
-const SLOTS = 256
 
 export class Shops {
   #store: Store
@@ -51,6 +37,7 @@ export class Shops {
   #config: Config
   #providers: ReadonlyMap<string, Provider>
   #cache = new Map<string, ShopState>()
+  #turn: Promise<unknown> = Promise.resolve()
   #byKey = new Map<number, string>()
   /** Told after every change with the accounts that may have something to send now. */
   onChange: (accountKeys: number[]) => void = () => {}
@@ -97,41 +84,55 @@ export class Shops {
 
   async put (shop: { id: string, name: string, domain: string, plan: string, active: boolean }, actor: string): Promise<ShopState> {
     const { id, name, domain, plan, active } = shop
-    await this.#store.commit([
-      { name: 'upsert_shop', params: { id, name, domain, plan, active: active ? 1 : 0, now: this.#runtime.now() } },
-      this.#audit(actor, 'shop.put', id, plan)
-    ])
-    return await this.#changed(id)
+    return await this.#inTurn(async () => {
+      const before = await this.get(id)
+      const after = before && { ...before, shop: { ...before.shop, name, domain, plan, active } }
+      return await this.#change(id, [
+        { name: 'upsert_shop', params: { id, name, domain, plan, active: active ? 1 : 0, now: this.#runtime.now() } },
+        ...(after ? this.#queueSteps(after) : []),
+        this.#audit(actor, 'shop.put', id, plan)
+      ])
+    })
   }
 
   /** Chooses the provider of a channel; what waits moves to it, since only the queues' rows say where it goes. */
-  async setChannel (state: ShopState, channel: string, providerId: string, actor: string): Promise<ShopState> {
+  async setChannel (id: string, channel: string, providerId: string, actor: string): Promise<ShopState> {
     const provider = this.#providers.get(providerId)
     if (!provider || !provider.channels.includes(channel)) throw new GatewayError('GW_REQUEST_INVALID', `No provider "${providerId}" serves the channel "${channel}".`, { details: [{ path: '/provider', rule: 'enum', message: `one of ${this.providersOf(channel).join(', ')}` }] })
-    this.#mayUse(state.shop, provider)
-    await this.#store.commit([
-      { name: 'set_channel', params: { shop_key: state.shop.key, channel, provider: providerId, now: this.#runtime.now() } },
-      this.#audit(actor, 'channel.set', state.shop.id, `${channel} ${providerId}`)
-    ])
-    return await this.#changed(state.shop.id)
+    return await this.#inTurn(async () => {
+      const before = await this.#existing(id)
+      this.#mayUse(before.shop, provider)
+      const after = { ...before, channels: new Map(before.channels).set(channel, providerId) }
+      return await this.#change(id, [
+        { name: 'set_channel', params: { shop_key: before.shop.key, channel, provider: providerId, now: this.#runtime.now() } },
+        ...this.#queueSteps(after),
+        this.#audit(actor, 'channel.set', id, `${channel} ${providerId}`)
+      ])
+    })
   }
 
-  async putConnection (state: ShopState, providerId: string, input: ConnectionInput, actor: string): Promise<ShopState> {
-    const provider = this.#providers.get(providerId)
-    if (!provider) throw new GatewayError('GW_NOT_FOUND', `No provider is called "${providerId}".`)
-    this.#mayUse(state.shop, provider)
-    await this.#store.commit([...this.#connectionSteps(state.shop, provider, input), this.#audit(actor, 'connection.put', state.shop.id, providerId)])
-    return await this.#changed(state.shop.id)
+  async putConnection (id: string, providerId: string, input: ConnectionInput, actor: string): Promise<ShopState> {
+    const provider = this.#provider(providerId)
+    return await this.#inTurn(async () => {
+      const before = await this.#existing(id)
+      this.#mayUse(before.shop, provider)
+      const { account, steps } = this.#connect(before, provider, input)
+      const after = withConnection(before, providerId, { account, ready: input.ready, secrets: input.secrets })
+      return await this.#change(id, [...steps, ...this.#queueSteps(after), this.#audit(actor, 'connection.put', id, providerId)])
+    })
   }
 
-  async deleteConnection (state: ShopState, providerId: string, actor: string): Promise<ShopState> {
-    const params = { shop_key: state.shop.key, provider: providerId }
-    await this.#store.commit([
-      { name: 'drop_secrets', params },
-      { name: 'delete_connection', params },
-      this.#audit(actor, 'connection.delete', state.shop.id, providerId)
-    ])
-    return await this.#changed(state.shop.id)
+  async deleteConnection (id: string, providerId: string, actor: string): Promise<ShopState> {
+    return await this.#inTurn(async () => {
+      const before = await this.#existing(id)
+      const params = { shop_key: before.shop.key, provider: providerId }
+      return await this.#change(id, [
+        { name: 'drop_secrets', params },
+        { name: 'delete_connection', params },
+        ...this.#queueSteps(withConnection(before, providerId, null)),
+        this.#audit(actor, 'connection.delete', id, providerId)
+      ])
+    })
   }
 
   /** The queue of an event type; made when the first event of it comes. */
@@ -139,7 +140,9 @@ export class Shops {
     const at = `${type.channel}/${type.setupGroup}`
     const queue = state.queues.get(at)
     if (queue) return queue
-    await this.#writeQueues(state, [{ channel: type.channel, setupGroup: type.setupGroup }])
+    await this.#inTurn(async () => {
+      await this.#change(state.shop.id, this.#queueSteps(await this.#existing(state.shop.id), [{ channel: type.channel, setupGroup: type.setupGroup }]))
+    })
     const loaded = (await this.get(state.shop.id))?.queues.get(at)
     if (!loaded) throw new Error(`the queue ${at} of ${state.shop.id} was not written`)
     return loaded
@@ -161,15 +164,25 @@ export class Shops {
     return planAllows(provider, this.capabilities(shop)) ? null : 'plan_too_low'
   }
 
-  /** Creates and updates the shops that the config declares. */
+  /**
+   * Creates the shops that the config declares, and brings those up to date whose declaration has changed since it
+   * was last applied; what else happened to them stays.
+   */
   async declare (): Promise<void> {
     for (const declared of this.#config.shops) {
-      const state = await this.put({ id: declared.id, name: declared.name, domain: declared.domain, plan: declared.plan, active: true }, 'config')
-      const steps: Step[] = Object.entries(declared.channels).map(([channel, provider]) =>
-        ({ name: 'set_channel', params: { shop_key: state.shop.key, channel, provider, now: this.#runtime.now() } }))
-      for (const connection of declared.connections) steps.push(...this.#declaredSteps(state.shop, connection))
-      if (steps.length > 0) await this.#store.commit(steps)
-      await this.#changed(declared.id)
+      const secrets = declared.connections.map(connection => Object.entries(connection.secrets).map(([field, secret]) => [field, secret.reveal()]))
+      const mark = this.#vault.fingerprint('declared', JSON.stringify([declared, secrets])).toString('hex')
+      const [row] = await this.#store.read('declared', { id: declared.id })
+      if (row?.declared === mark) continue
+      await this.put({ id: declared.id, name: declared.name, domain: declared.domain, plan: declared.plan, active: true }, 'config')
+      await this.#inTurn(async () => {
+        const state = await this.#existing(declared.id)
+        const steps: Step[] = Object.entries(declared.channels).map(([channel, provider]) =>
+          ({ name: 'set_channel', params: { shop_key: state.shop.key, channel, provider, now: this.#runtime.now() } }))
+        for (const connection of declared.connections) steps.push(...this.#declaredSteps(state, connection))
+        await this.#change(declared.id, steps)
+        await this.#change(declared.id, [...this.#queueSteps(await this.#existing(declared.id)), { name: 'mark_declared', params: { id: declared.id, declared: mark } }])
+      })
     }
   }
 
@@ -178,9 +191,11 @@ export class Shops {
     let after = ''
     for (;;) {
       const shops = await this.list({ after, limit: 500, shops: null })
-      for (const shop of shops) {
-        const state = await this.get(shop.id)
-        if (state) await this.#writeQueues(state, [...state.queues.values()])
+      for (const { id } of shops) {
+        await this.#inTurn(async () => {
+          const state = await this.#existing(id)
+          if (state.queues.size > 0) await this.#change(id, this.#queueSteps(state))
+        })
       }
       const last = shops.at(-1)
       if (!last) return
@@ -194,58 +209,57 @@ export class Shops {
     if (refusal === 'plan_too_low') throw new GatewayError('GW_PLAN_TOO_LOW', `The plan "${shop.plan}" does not include ${provider.title}: it needs ${provider.needs.join(', ')}.`)
   }
 
-  #declaredSteps (shop: Shop, declared: ConnectionConfig): Step[] {
+  #provider (id: string): Provider {
+    const provider = this.#providers.get(id)
+    if (!provider) throw new GatewayError('GW_NOT_FOUND', `No provider is called "${id}".`)
+    return provider
+  }
+
+  async #existing (id: string): Promise<ShopState> {
+    const state = await this.get(id)
+    if (!state) throw new GatewayError('GW_NOT_FOUND', 'No shop has this id.')
+    return state
+  }
+
+  #connect (state: ShopState, provider: Provider, input: ConnectionInput): { account: string, steps: Step[] } {
+    return connectionSteps(state.shop, provider, input, state.connections.get(provider.id) ?? null, { vault: this.#vault, runtime: this.#runtime })
+  }
+
+  #declaredSteps (state: ShopState, declared: ConnectionConfig): Step[] {
     const provider = this.#providers.get(declared.provider)
     if (!provider) return []
     const secrets = Object.fromEntries(Object.entries(declared.secrets).map(([field, secret]) => [field, secret.reveal()]))
     const { auth, accountId, settings, ready } = declared
-    return this.#connectionSteps(shop, provider, { auth, secrets, accountId, settings, ready })
+    return this.#connect(state, provider, { auth, secrets, accountId, settings, ready }).steps
   }
 
-  #connectionSteps (shop: Shop, provider: Provider, input: ConnectionInput): Step[] {
-    const way = input.auth ?? Object.keys(provider.auth)[0] ?? ''
-    const settings = { ...provider.settingsDefaults, ...input.settings }
-    const account = this.#account(provider, input, settings)
-    const place = { shop_key: shop.key, provider: provider.id }
-    const seal = (field: string, text: string): Step => {
-      const { keyId, version, sealed } = this.#vault.seal({ shop: shop.id, provider: provider.id, field }, text)
-      return { name: 'put_secret', params: { ...place, field, key_id: keyId, version, sealed } }
-    }
-    return [
-      { name: 'ensure_account', params: { provider: provider.id, account, slot: slotOf(`${provider.id}/${account}`) } },
-      { name: 'release_account', params: { provider: provider.id, account } },
-      { name: 'upsert_connection', params: { ...place, id: this.#runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), now: this.#runtime.now() } },
-      { name: 'drop_secrets', params: place },
-      ...Object.entries(input.secrets).map(([field, text]) => seal(field, text))
-    ]
+  /** Changes of shops go one after the other: each is made from what the one before it left. */
+  #inTurn<T> (change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change)
+    this.#turn = turn.catch(() => {})
+    return turn
   }
 
-  /** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */
-  #account (provider: Provider, input: ConnectionInput, settings: Record<string, unknown>): string {
-    if (input.accountId !== null) return provider.account({ account_id: input.accountId, settings })
-    const secrets = Object.keys(input.secrets).toSorted().map(field => `${field}=${input.secrets[field]}`).join('\0')
-    return `key:${this.#vault.fingerprint(`account ${provider.id}`, secrets).toString('hex')}`
-  }
-
-  async #changed (id: string): Promise<ShopState> {
+  /** A change and what follows from it for the queues are one unit: never the one without the other. */
+  async #change (id: string, steps: Step[]): Promise<ShopState> {
+    const accounts = new Set([...this.#cache.get(id)?.connections.values() ?? []].map(connection => connection.accountKey))
+    await this.#store.commit(steps)
     this.#cache.delete(id)
-    const state = await this.get(id)
-    if (!state) throw new Error(`the shop ${id} was not written`)
-    await this.#writeQueues(state, [...state.queues.values()])
-    return await this.get(id) as ShopState
+    const state = await this.#existing(id)
+    for (const { accountKey } of state.connections.values()) accounts.add(accountKey)
+    this.onChange([...accounts])
+    return state
   }
 
-  async #writeQueues (state: ShopState, queues: Array<{ channel: string, setupGroup: string }>): Promise<void> {
-    if (queues.length === 0) return
-    await this.#store.commit(queues.map(({ channel, setupGroup }) => {
-      const chosen = this.providerOf(state, channel)
+  /** Where each queue goes and what holds it, as the state given says. */
+  #queueSteps (state: RouteState, queues: Iterable<{ channel: string, setupGroup: string }> = state.queues.values()): Step[] {
+    return [...queues].map(({ channel, setupGroup }) => {
+      const chosen = state.channels.get(channel) ?? this.#config.channels[channel]?.defaultProvider ?? null
       const provider = chosen === null ? null : this.#providers.get(chosen) ?? null
       const connection = chosen === null ? null : state.connections.get(chosen) ?? null
       const held = heldReason({ active: state.shop.active, capabilities: this.capabilities(state.shop), provider, chosen, connection, setupGroup })
-      return { name: 'ensure_queue', params: { shop_key: state.shop.key, channel, setup_group: setupGroup, provider: chosen, account_key: connection?.accountKey ?? null, held_reason: held } }
-    }))
-    this.#cache.delete(state.shop.id)
-    this.onChange([...state.connections.values()].map(connection => connection.accountKey))
+      return { name: 'ensure_queue', params: { shop_key: state.shop.key, channel, setup_group: setupGroup, provider: chosen, account: connection?.account ?? null, held_reason: held } }
+    })
   }
 
   async #load (row: Row): Promise<ShopState> {
@@ -258,27 +272,9 @@ export class Shops {
       connections: new Map(),
       queues: new Map(queues.map(queue => [`${queue.channel}/${queue.setup_group}`, queueOf(queue)]))
     }
-    for (const connection of connections) state.connections.set(String(connection.provider), await this.#connection(shop, connection))
+    for (const connection of connections) state.connections.set(String(connection.provider), await readConnection(shop, connection, this.#store, this.#vault))
     this.#keep(state)
     return state
-  }
-
-  async #connection (shop: Shop, row: Row): Promise<Connection> {
-    const provider = String(row.provider)
-    const secrets = await this.#store.read('secrets', { connection_key: row.connection_key as number })
-    return {
-      id: String(row.id),
-      provider,
-      auth: String(row.auth),
-      accountId: String(row.account_id),
-      accountKey: Number(row.account_key),
-      account: String(row.account),
-      accountHeld: row.held_reason as Reason | null,
-      settings: JSON.parse(String(row.settings)) as Record<string, unknown>,
-      ready: JSON.parse(String(row.ready)) as string[],
-      secrets: Object.fromEntries(secrets.map(({ field, key_id: keyId, version, sealed }) =>
-        [String(field), this.#vault.open({ shop: shop.id, provider, field: String(field) }, { keyId: String(keyId), version: Number(version), sealed: sealed as Uint8Array })]))
-    }
   }
 
   #keep (state: ShopState): void {
@@ -310,9 +306,10 @@ function queueOf (row: Row): Queue {
   }
 }
 
-/** FNV-1a: spreads accounts over the slots, the same on every instance. */
-function slotOf (text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return (hash >>> 0) % SLOTS
+/** The state as it will be with this connection, or without one. */
+function withConnection (state: ShopState, provider: string, connection: Pick<Connection, 'account' | 'ready' | 'secrets'> | null): RouteState {
+  const connections = new Map<string, Pick<Connection, 'account' | 'ready' | 'secrets'>>(state.connections)
+  if (connection) connections.set(provider, connection)
+  else connections.delete(provider)
+  return { ...state, connections }
 }

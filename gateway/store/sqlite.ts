@@ -134,6 +134,7 @@ class SqliteStore implements Store {
 
   #flush (): void {
     this.#scheduled = false
+    if (this.#broken) { for (const waiting of this.#waiting.splice(0)) waiting.reject(notTaken(new Error('a write to disk failed before'))) }
     const group = this.#nextGroup()
     if (group.length === 0) return
     let results: StepResult[][]

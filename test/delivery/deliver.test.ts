@@ -241,7 +241,7 @@ t.test('more accounts than may be open at once are all served', async t => {
   const names = Array.from({ length: 1050 }, (_, i) => `s${i}`)
   await Promise.all(names.map(async id => {
     const state = await w.shops.put({ id, name: id, domain: `${id}.example`, plan: 'pro', active: true }, 'test')
-    await w.shops.putConnection(state, 'alpha', { auth: null, secrets: { api_key: `secret-${id}` }, accountId: id, settings: {}, ready: ['things'] }, 'test')
+    await w.shops.putConnection(state.shop.id, 'alpha', { auth: null, secrets: { api_key: `secret-${id}` }, accountId: id, settings: {}, ready: ['things'] }, 'test')
   }))
   const ids = (await Promise.all(names.map(id => w.accept(id)))).flat()
   await w.start()
@@ -304,7 +304,7 @@ t.test('R44: a new connection is used at once, with what it brings', async t => 
   const w = await world(t, { reply: exchange => status(exchange.request.headers.authorization === 'Key better-secret' ? 202 : 401)(exchange) })
   const ids = await w.accept('a', 3)
   for (const id of ids) await w.becomes(id, 'held', 'credentials_refused')
-  await w.shops.putConnection(await w.state('a'), 'alpha', { auth: null, secrets: { api_key: 'better-secret' }, accountId: 'a', settings: {}, ready: ['things'] }, 'test')
+  await w.shops.putConnection('a', 'alpha', { auth: null, secrets: { api_key: 'better-secret' }, accountId: 'a', settings: {}, ready: ['things'] }, 'test')
   await w.all(ids, 'delivered')
 })
 
@@ -416,13 +416,13 @@ t.test('a provider that was changed between claim and send gets nothing', async 
       async read (query, params) {
         if (query === 'claimed' && !switched) {
           switched = true
-          await w.shops.setChannel(await w.state('a'), 'sms', 'beta', 'test')
+          await w.shops.setChannel('a', 'sms', 'beta', 'test')
         }
         return await store.read(query, params)
       }
     })
   })
-  await w.shops.putConnection(await w.state('a'), 'beta', { auth: null, secrets: { api_key: 'secret-at-beta' }, accountId: 'B', settings: {}, ready: ['things', 'urgent'] }, 'test')
+  await w.shops.putConnection('a', 'beta', { auth: null, secrets: { api_key: 'secret-at-beta' }, accountId: 'B', settings: {}, ready: ['things', 'urgent'] }, 'test')
   const ids = await w.accept('a', 3)
   await w.all(ids, 'delivered')
   t.equal(switched, true)
@@ -494,10 +494,10 @@ t.test('an unknown whose time has passed is not repeated, and stays unknown', as
 
 t.test('an unknown of another provider is not sent through the new one', async t => {
   const w = await world(t, { reply: reset, providers: [{}, { id: 'beta' }] })
-  await w.shops.putConnection(await w.state('a'), 'beta', { auth: null, secrets: { api_key: 'secret-at-beta' }, accountId: 'B', settings: {}, ready: ['things'] }, 'test')
+  await w.shops.putConnection('a', 'beta', { auth: null, secrets: { api_key: 'secret-at-beta' }, accountId: 'B', settings: {}, ready: ['things'] }, 'test')
   const [id] = await w.accept('a') as [string]
   await w.becomes(id, 'unknown')
-  await w.shops.setChannel(await w.state('a'), 'sms', 'beta', 'test')
+  await w.shops.setChannel('a', 'sms', 'beta', 'test')
   w.server.reply = status(202)
   w.runtime.skip(MINUTE_MS)
   t.match(await w.becomes(id, 'unknown', 'repeat_refused'), { owner: null, due_at: null })

@@ -1,6 +1,7 @@
 -- The tables of the gateway. Joins go by integer keys that never leave; ids with a prefix are for the outside.
 -- Times are epoch milliseconds. Migrations only add; dropping comes a release later.
 
+-- `declared` is a fingerprint of what the config said of a shop when that was last applied to it.
 create table shops (
   shop_key integer primary key,
   id text not null unique,
@@ -8,6 +9,7 @@ create table shops (
   domain text not null,
   plan text not null,
   active integer not null default 1,
+  declared text,
   created_at integer not null,
   updated_at integer not null
 ) strict;
@@ -32,6 +34,7 @@ create table accounts (
   pauses text not null default '{}',
   unique (provider, account)
 ) strict;
+create index accounts_held on accounts (account_key) where held_reason is not null;
 
 create table connections (
   connection_key integer primary key,
@@ -74,6 +77,8 @@ create table queues (
 ) strict;
 create index queues_ready on queues (account_key, priority, served_at) where ready = 1 and held_reason is null;
 create index queues_due on queues (next_due_at) where next_due_at is not null;
+create index queues_held on queues (queue_key) where held_reason is not null;
+create index queues_account on queues (account_key) where account_key is not null;
 
 -- Keys rise with time, so what is oldest is found without an index. source_id stands before source: people look for it.
 create table events (

@@ -1,11 +1,17 @@
 // What a delivery writes on its way: claim, call, settle: three updates of its own row, and its queue's row once per claim.
 
+/** What waits goes to its queue's account, whatever account it was tried on before; all else stays with the one it was sent on. */
+const ACCOUNT = 'case when d.state = 1 then q.account_key else coalesce(d.account_key, q.account_key) end'
 const EARLIER_CALL = 'delivery_key, call_no, account_key, lane, reserved_at, settled_at, request_head, request_body, status, answer, outcome'
 
 const due = (priority: number) => `
   select * from (select delivery_key from deliveries
     where queue_key = :queue_key and priority = ${priority} and due_at is not null and due_at <= :now
     order by due_at limit :limit)`
+
+const soonestDue = (priority: number) => `
+  select ${priority} as priority where exists (
+    select 1 from deliveries where queue_key = queues.queue_key and priority = ${priority} and due_at is not null and due_at <= :now)`
 
 const soonest = (priority: number) =>
   `(select min(due_at) from deliveries where queue_key = :queue_key and priority = ${priority} and due_at is not null)`
@@ -15,7 +21,7 @@ const list = (among: string) => `
       e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
       a.held_reason as account_held, a.provider as account_provider
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
-      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+      left join accounts a on a.account_key = ${ACCOUNT}
     where d.delivery_key < :before and ${among}
       and (:shop is null or s.id = :shop)
       and (:shops is null or s.id in (select value from json_each(:shops)))
@@ -44,7 +50,8 @@ export const DELIVERY = {
 
   // Queues whose deferred deliveries have come due.
   wake_due_queues: `
-    update queues set ready = 1, next_due_at = null
+    update queues set ready = 1, next_due_at = null,
+      priority = min(priority, coalesce((select min(priority) from (${soonestDue(0)} union all ${soonestDue(1)} union all ${soonestDue(2)})), 2))
     where queue_key in (select queue_key from queues where next_due_at is not null and next_due_at <= :now limit :limit)
     returning account_key`,
 
@@ -55,8 +62,7 @@ export const DELIVERY = {
     order by priority, served_at limit :limit`,
 
   claim_deliveries: `
-    update deliveries set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1,
-      account_key = case when state = 4 then account_key else :account_key end
+    update deliveries set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1
     where delivery_key in (select delivery_key from (${due(0)} union all ${due(1)} union all ${due(2)} limit :limit))
       and exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)
     returning delivery_key`,
@@ -83,7 +89,7 @@ export const DELIVERY = {
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and call_no > 0`,
 
   start_call: `
-    update deliveries set state = 2, call_no = call_no + 1, lane = :lane, reserved_at = :reserved_at, settled_at = null,
+    update deliveries set state = 2, account_key = :account_key, call_no = call_no + 1, lane = :lane, reserved_at = :reserved_at, settled_at = null,
       request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
 
@@ -140,7 +146,7 @@ export const DELIVERY = {
   orphans: `
     select d.delivery_key, d.queue_key, d.account_key, d.state, d.priority, d.claims, d.attempts, a.provider
     from deliveries d left join accounts a on a.account_key = d.account_key
-    where d.owner is not null and d.owner <> :owner and d.delivery_key > :after order by d.delivery_key limit :limit`,
+    where d.owner is not null and (d.owner < :owner or d.owner > :owner) limit :limit`,
   adopt_claimed: `
     update deliveries set owner = null, due_at = :due_at, state = :state, reason = coalesce(:reason, reason), finished_at = :finished_at,
       claims = case when :state = 5 then 0 else claims end
@@ -153,8 +159,11 @@ export const DELIVERY = {
 
   // ── expiry of what is held: in slices. The oldest stand in front, so a slice that finds none ends the queue ──
   held_queues: `
-    select q.queue_key from queues q left join accounts a on a.account_key = q.account_key
-    where q.queue_key > :after and (q.held_reason is not null or a.held_reason is not null) order by q.queue_key limit :limit`,
+    select queue_key from (
+      select queue_key from queues where held_reason is not null and queue_key > :after
+      union
+      select q.queue_key from accounts a join queues q on q.account_key = a.account_key where a.held_reason is not null and q.queue_key > :after
+    ) order by queue_key limit :limit`,
   expire_waiting: `
     update deliveries set state = 6, due_at = null, finished_at = :now,
       reason = coalesce(:reason, case when reason = 'rate_limited' then 'expired_rate_limited' else 'expired' end)
@@ -167,7 +176,7 @@ export const DELIVERY = {
     select d.*, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data,
       s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider, a.account
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
-      left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+      left join accounts a on a.account_key = ${ACCOUNT}
     where d.id = :id`,
   delivery_by_key: `
     select d.*, e.id as event_id, e.source, e.type, e.time_at, e.data, q.shop_key, a.provider as account_provider
@@ -185,7 +194,5 @@ export const DELIVERY = {
 
   retry_delivery: `
     update deliveries set state = 1, reason = null, detail = null, due_at = :now, expires_at = :expires_at, finished_at = null, claims = 0
-    where delivery_key = :delivery_key and owner is null and state in (1, 5, 6)`,
-
-  count_states: 'select state, count(*) as n from deliveries group by state'
+    where delivery_key = :delivery_key and owner is null and (state in (1, 5, 6) or state = 4 and :unknown = 1)`
 } as const

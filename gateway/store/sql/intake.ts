@@ -23,6 +23,6 @@ export const INTAKE = {
 
   deliveries_of_event: `
     select d.id, d.state, d.reason, d.due_at, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider
-    from deliveries d join queues q on q.queue_key = d.queue_key left join accounts a on a.account_key = coalesce(d.account_key, q.account_key)
+    from deliveries d join queues q on q.queue_key = d.queue_key left join accounts a on a.account_key = case when d.state = 1 then q.account_key else coalesce(d.account_key, q.account_key) end
     where d.event_key = :event_key order by d.delivery_key`
 } as const

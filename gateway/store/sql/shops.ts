@@ -6,6 +6,8 @@ export const SHOPS = {
     on conflict (id) do update set name = :name, domain = :domain, plan = :plan, active = :active, updated_at = :now
     where (name, domain, plan, active) <> (:name, :domain, :plan, :active)`,
   shop: 'select shop_key, id, name, domain, plan, active from shops where id = :id',
+  declared: 'select declared from shops where id = :id',
+  mark_declared: 'update shops set declared = :declared where id = :id',
   shop_by_key: 'select shop_key, id, name, domain, plan, active from shops where shop_key = :shop_key',
   list_shops: `
     select shop_key, id, name, domain, plan, active from shops
@@ -18,6 +20,10 @@ export const SHOPS = {
 
   ensure_account: `
     insert into accounts (provider, account, slot) values (:provider, :account, :slot) on conflict (provider, account) do nothing`,
+  // Whatever the account's windows hold under an identity it had before, no window is broken after this pause.
+  pause_account_lane: `
+    update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
+    where provider = :provider and account = :account`,
   release_account: `
     update accounts set held_reason = null, held_until = null where provider = :provider and account = :account`,
 
@@ -39,9 +45,10 @@ export const SHOPS = {
   secrets: 'select field, key_id, version, sealed from secrets where connection_key = :connection_key',
 
   ensure_queue: `
-    insert into queues (shop_key, channel, setup_group, provider, account_key, held_reason) values (:shop_key, :channel, :setup_group, :provider, :account_key, :held_reason)
-    on conflict (shop_key, channel, setup_group) do update set provider = :provider, account_key = :account_key, held_reason = :held_reason
-    where (queues.provider is not :provider) or (queues.account_key is not :account_key) or (queues.held_reason is not :held_reason)`,
+    insert into queues (shop_key, channel, setup_group, provider, account_key, held_reason)
+    values (:shop_key, :channel, :setup_group, :provider, (select account_key from accounts where provider = :provider and account = :account), :held_reason)
+    on conflict (shop_key, channel, setup_group) do update set provider = excluded.provider, account_key = excluded.account_key, held_reason = excluded.held_reason
+    where (queues.provider is not excluded.provider) or (queues.account_key is not excluded.account_key) or (queues.held_reason is not excluded.held_reason)`,
   queues: 'select queue_key, channel, setup_group, provider, account_key, held_reason from queues where shop_key = :shop_key',
 
   audit: 'insert into audit (at, actor, action, shop, subject) values (:at, :actor, :action, :shop, :subject)'

@@ -1,0 +1,106 @@
+// A shop's account at a provider: what it is made of, the steps that store it, and how it is read again.
+
+import type { Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
+import type { Vault } from './vault.ts'
+
+const SLOTS = 256
+
+export interface Connection {
+  id: string
+  provider: string
+  /** Which of the manifest's `auth` ways its secrets belong to. */
+  auth: string
+  accountId: string
+  accountKey: number
+  account: string
+  accountHeld: Reason | null
+  settings: Record<string, unknown>
+  ready: string[]
+  /** Null where they cannot be opened: the key they were sealed with is gone, or they were changed. */
+  secrets: Record<string, string> | null
+}
+
+/** A connection that can be used. */
+export interface OpenConnection extends Connection { secrets: Record<string, string> }
+
+export interface ConnectionInput {
+  auth: string | null
+  secrets: Record<string, string>
+  accountId: string | null
+  settings: Record<string, unknown>
+  ready: string[]
+}
+
+interface ShopOf { key: number, id: string }
+
+/** The steps that store a connection, and what queues and checks see of it afterwards. */
+export function connectionSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | null, { vault, runtime }: { vault: Vault, runtime: Runtime }): { account: string, steps: Step[] } {
+  const way = input.auth ?? Object.keys(provider.auth)[0] ?? ''
+  const settings = { ...provider.settingsDefaults, ...input.settings }
+  const account = accountOf(provider, input, settings, vault)
+  const place = { shop_key: shop.key, provider: provider.id }
+  const now = runtime.now()
+  return {
+    account,
+    steps: [
+      { name: 'ensure_account', params: { provider: provider.id, account, slot: slotOf(`${provider.id}/${account}`) } },
+      { name: 'release_account', params: { provider: provider.id, account } },
+      ...(before !== null && before.account !== account ? pauseSteps(provider, account, now) : []),
+      { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), now } },
+      { name: 'drop_secrets', params: place },
+      ...Object.entries(input.secrets).map(([field, text]) => {
+        const { keyId, version, sealed } = vault.seal({ shop: shop.id, provider: provider.id, field }, text)
+        return { name: 'put_secret', params: { ...place, field, key_id: keyId, version, sealed } }
+      })
+    ]
+  }
+}
+
+/** The provider may count both identities as one account, and the new one's windows know nothing of the old one's calls. */
+function pauseSteps (provider: Provider, account: string, now: number): Step[] {
+  return Object.values(provider.groups).map(({ name, windows }) => ({
+    name: 'pause_account_lane',
+    params: { provider: provider.id, account, lane: name, until: now + Math.max(0, ...windows.map(window => window.perMs)) }
+  }))
+}
+
+/** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */
+function accountOf (provider: Provider, input: ConnectionInput, settings: Record<string, unknown>, vault: Vault): string {
+  if (input.accountId !== null) return provider.account({ account_id: input.accountId, settings })
+  const secrets = Object.keys(input.secrets).toSorted().map(field => `${field}=${input.secrets[field]}`).join('\0')
+  return `key:${vault.fingerprint(`account ${provider.id}`, secrets).toString('hex')}`
+}
+
+export async function readConnection (shop: ShopOf, row: Row, store: Store, vault: Vault): Promise<Connection> {
+  const provider = String(row.provider)
+  return {
+    id: String(row.id),
+    provider,
+    auth: String(row.auth),
+    accountId: String(row.account_id),
+    accountKey: Number(row.account_key),
+    account: String(row.account),
+    accountHeld: row.held_reason as Reason | null,
+    settings: JSON.parse(String(row.settings)) as Record<string, unknown>,
+    ready: JSON.parse(String(row.ready)) as string[],
+    secrets: opened(await store.read('secrets', { connection_key: row.connection_key as number }), shop, provider, vault)
+  }
+}
+
+/** One shop's secrets that cannot be opened are that shop's trouble, and nobody else's. */
+function opened (rows: readonly Row[], shop: ShopOf, provider: string, vault: Vault): Record<string, string> | null {
+  try {
+    return Object.fromEntries(rows.map(({ field, key_id: keyId, version, sealed }) =>
+      [String(field), vault.open({ shop: shop.id, provider, field: String(field) }, { keyId: String(keyId), version: Number(version), sealed: sealed as Uint8Array })]))
+  } catch {
+    return null
+  }
+}
+
+/** FNV-1a: spreads accounts over the slots, the same on every instance. */
+function slotOf (text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return (hash >>> 0) % SLOTS
+}
