@@ -36,7 +36,7 @@ t.test('stops with nothing left open, and what was accepted is there at the next
   await app.start()
   const after = await app.delivery('keep-1')
   t.strictSame(after, before, 'with all that was said of it')
-  t.match(after, { state: 'waiting', attempts: 1, calls: [{ status: 503 }] })
+  t.match(after, { state: 'unknown', reason: 'provider_failing', attempts: 1, calls: [{ status: 503 }] })
   t.match((await app.post(anEvent('keep-1'))).body, { status: 'duplicate' })
 })
 
@@ -108,7 +108,8 @@ t.test('held messages expire by themselves; a person may send them again', async
   await until(async () => (await app.delivery('late-1')).state !== 'held')
   const late = await app.delivery('late-1')
   t.match(late, { state: 'expired', reason: 'expired', calls: [] })
-  t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`)).status, 202)
+  t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`)).status, 409, 'not without a word about its age')
+  t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`, { body: { expired: true } })).status, 202)
   t.match(await app.delivery('late-1'), { state: 'held', reason: 'not_connected' })
   await app.ask('PUT', '/v1/shops/slow.example/providers/klaviyo/connection', { body: { secrets: { api_key: 'pk_slow_0123456789' }, ready: ['back_in_stock'] } })
   await until(async () => (await app.delivery('late-1')).state === 'delivered')

@@ -39,7 +39,7 @@ export async function place (store: Store, facts: { shop?: string, provider?: st
     { name: 'upsert_connection', params: { id: `con_${shop}_${provider}`, shop_key: shopKey, provider, auth: 'api_key', account_id: account, account, settings: '{}', ready: `["${group}"]`, now: NOW } }
   ])
   const accountKey = (await store.read('connections', { shop_key: shopKey })).find(row => row.provider === provider)?.account_key as number
-  await one(store, 'ensure_queue', { shop_key: shopKey, channel: 'sms', setup_group: group, provider, account_key: accountKey, held_reason: held })
+  await one(store, 'ensure_queue', { shop_key: shopKey, channel: 'sms', setup_group: group, provider, account, held_reason: held })
   const queue = await queueOf(store, shopKey, group)
   return { shop, shopKey, provider, account, accountKey, queueKey: queue.queue_key as number }
 }
@@ -78,9 +78,9 @@ export async function claim (store: Store, at: Place, { now = NOW, limit = 10, a
   return (claimed?.rows ?? []).map(row => row.delivery_key as number).toSorted((a, b) => a - b)
 }
 
-export function startStep (store: Store, deliveryKey: number, facts: { lane?: string, at?: number, body?: string } = {}): Step {
-  const { lane = 'messages', at = NOW, body = '{"text":"hello"}' } = facts
-  return { name: 'start_call', params: { delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, lane, reserved_at: at, request_head: 'POST /messages', request_body: body } }
+export function startStep (store: Store, deliveryKey: number, facts: { lane?: string, at?: number, body?: string, accountKey?: number } = {}): Step {
+  const { lane = 'messages', at = NOW, accountKey = 1, body = '{"text":"hello"}' } = facts
+  return { name: 'start_call', params: { delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, account_key: accountKey, lane, reserved_at: at, request_head: 'POST /messages', request_body: body } }
 }
 
 export function archiveStep (store: Store, deliveryKey: number): Step {
@@ -101,7 +101,7 @@ export function settleStep (store: Store, deliveryKey: number, facts: Record<str
 export async function sent (store: Store, at: Place, { settledAt = NOW, lane = 'messages', ...facts }: { settledAt?: number, lane?: string } & EventFacts = {}): Promise<Put> {
   const event = await put(store, at, facts)
   await claim(store, at)
-  await store.commit([startStep(store, event.deliveryKey, { lane }), settleStep(store, event.deliveryKey, { settled_at: settledAt, finished_at: settledAt })])
+  await store.commit([startStep(store, event.deliveryKey, { lane, accountKey: at.accountKey }), settleStep(store, event.deliveryKey, { settled_at: settledAt, finished_at: settledAt })])
   return event
 }
 
@@ -111,3 +111,10 @@ export async function deliveryOf (store: Store, { id }: Put): Promise<Row> {
 
 /** Every filter of the list empty. */
 export const ALL = { before: Number.MAX_SAFE_INTEGER, floor: 0, shop: null, shops: null, state: null, held: null, type: null, provider: null, event_id: null, source_id: null, person: null, limit: 100 } as const
+
+/** How many deliveries are in each state. */
+export async function countStates (store: Store): Promise<Record<number, number>> {
+  const counts: Record<number, number> = {}
+  for (const row of await store.read('list_deliveries', { ...ALL, limit: 10_000 })) counts[row.state as number] = (counts[row.state as number] ?? 0) + 1
+  return counts
+}

@@ -363,7 +363,7 @@ t.test('a reload that narrows a window keeps what was counted in it', async t =>
 t.test('a reload of retries and types takes hold of what waits', async t => {
   const w = await world(t, { reply: status(503) })
   const [id] = await w.accept('a') as [string]
-  t.equal((await w.becomes(id, 'waiting', 'provider_failing')).due_at, (await w.delivery(id)).settled_at as number + 5000)
+  t.equal((await w.becomes(id, 'unknown', 'provider_failing')).due_at, (await w.delivery(id)).settled_at as number + 5000)
   const changed = config({ ...w.config, delivery: { requestDeadlineMs: 5000, retryScheduleMs: [1000, 2000] }, eventTypes: { 'thing.happened': eventType({ type: 'thing.happened' }) } })
   await w.deliver.use(changed, w.providers)
   w.runtime.skip(5000)
