@@ -46,7 +46,7 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
     steps: [
       { name: 'ensure_account', params: { provider: provider.id, account, slot: slotOf(`${provider.id}/${account}`) } },
       { name: 'release_account', params: { provider: provider.id, account } },
-      ...(before !== null && before.account !== account ? pauseSteps(provider, account, now) : []),
+      ...(before !== null && before.account !== account ? [{ name: 'inherit_account', params: { provider: provider.id, account, before: before.account } }] : []),
       { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), now } },
       { name: 'drop_secrets', params: place },
       ...Object.entries(input.secrets).map(([field, text]) => {
@@ -55,14 +55,6 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
       })
     ]
   }
-}
-
-/** The provider may count both identities as one account, and the new one's windows know nothing of the old one's calls. */
-function pauseSteps (provider: Provider, account: string, now: number): Step[] {
-  return Object.values(provider.groups).map(({ name, windows }) => ({
-    name: 'pause_account_lane',
-    params: { provider: provider.id, account, lane: name, until: now + Math.max(0, ...windows.map(window => window.perMs)) }
-  }))
 }
 
 /** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */

@@ -23,7 +23,8 @@ create table channels (
   primary key (shop_key, channel)
 ) strict, without rowid;
 
--- What a provider counts by: its account. Several shops may share one.
+-- What a provider counts by: its account. Several shops may share one. `inherits`: the one that stood for it before its
+-- identity changed, whose calls the provider may still count.
 create table accounts (
   account_key integer primary key,
   provider text not null,
@@ -32,6 +33,7 @@ create table accounts (
   held_reason text,
   held_until integer,
   pauses text not null default '{}',
+  inherits integer references accounts,
   unique (provider, account)
 ) strict;
 create index accounts_held on accounts (account_key) where held_reason is not null;

@@ -130,9 +130,10 @@ export const DELIVERY = {
     update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
     where account_key = :account_key`,
   lane_history: `
+    with same (account_key) as (select :account_key union select inherits from accounts where account_key = :account_key and inherits is not null)
     select settled_at from (
-      select settled_at, lane from deliveries where account_key = :account_key and settled_at > :since
-      union all select settled_at, lane from calls where account_key = :account_key and settled_at > :since
+      select settled_at, lane from same join deliveries using (account_key) where settled_at > :since
+      union all select settled_at, lane from same join calls using (account_key) where settled_at > :since
     ) where lane = :lane order by settled_at`,
 
   // ── calls that belong to no delivery ──

@@ -20,9 +20,9 @@ export const SHOPS = {
 
   ensure_account: `
     insert into accounts (provider, account, slot) values (:provider, :account, :slot) on conflict (provider, account) do nothing`,
-  // Whatever the account's windows hold under an identity it had before, no window is broken after this pause.
-  pause_account_lane: `
-    update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
+  // The provider may count both identities as one account, so the new one's windows begin with the old one's calls.
+  inherit_account: `
+    update accounts set inherits = (select account_key from accounts where provider = :provider and account = :before)
     where provider = :provider and account = :account`,
   release_account: `
     update accounts set held_reason = null, held_until = null where provider = :provider and account = :account`,
