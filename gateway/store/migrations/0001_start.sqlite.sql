@@ -80,7 +80,6 @@ create table queues (
 create index queues_ready on queues (account_key, priority, served_at) where ready = 1 and held_reason is null;
 create index queues_due on queues (next_due_at) where next_due_at is not null;
 create index queues_held on queues (queue_key) where held_reason is not null;
-create index queues_account on queues (account_key) where account_key is not null;
 
 -- Keys rise with time, so what is oldest is found without an index. source_id stands before source: people look for it.
 create table events (
