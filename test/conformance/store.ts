@@ -401,6 +401,7 @@ async function ends (t: Test, open: Open): Promise<void> {
     t.equal((await slice()).changes, 0)
     for (const event of expired) t.match(await deliveryOf(store, event), { state: STATE.expired, reason: 'expired', due_at: null, finished_at: NOW })
     t.equal((await deliveryOf(store, lasting)).state, STATE.waiting)
+    await put(store, free)
     await one(store, 'hold_account', { account_key: free.accountKey, held_reason: 'credentials_refused', held_until: NOW })
     t.strictSame((await store.read('held_queues', { after: at.queueKey, limit: 10 })).map(row => row.queue_key), [free.queueKey])
   })

@@ -163,8 +163,8 @@ export const DELIVERY = {
     select queue_key from (
       select queue_key from queues where held_reason is not null and queue_key > :after
       union
-      select q.queue_key from accounts a join queues q on q.account_key = a.account_key and q.ready = 1 and q.held_reason is null
-      where a.held_reason is not null and q.queue_key > :after
+      select q.queue_key from accounts a cross join queues q
+      where a.held_reason is not null and q.account_key = a.account_key and q.ready = 1 and q.held_reason is null and q.queue_key > :after
     ) order by queue_key limit :limit`,
   expire_waiting: `
     update deliveries set state = 6, due_at = null, finished_at = :now,
