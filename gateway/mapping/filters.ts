@@ -59,9 +59,16 @@ function listOfScalars (value: unknown): void {
 // English name of an ISO 3166 code, "" for one that is absent or unknown.
 function countryName (value: unknown): string {
   const code = toValue(value)
-  if (typeof code !== 'string' || !/^[A-Za-z]{2}$/.test(code) || code.toUpperCase() === 'ZZ') return ''
-  return REGIONS.of(code.toUpperCase()) ?? ''
+  if (typeof code !== 'string' || !/^[A-Za-z]{2}$/.test(code)) return ''
+  const known = COUNTRY_NAMES.get(code)
+  if (known !== undefined) return known
+  const name = code.toUpperCase() === 'ZZ' ? '' : REGIONS.of(code.toUpperCase()) ?? ''
+  COUNTRY_NAMES.set(code, name)
+  return name
 }
+
+// Two letters, so it stays small; asking for a name each time costs as much as a whole leaf.
+const COUNTRY_NAMES = new Map<string, string>()
 
 // Epoch milliseconds or a time of RFC 3339, as RFC 3339 in UTC to the second; "" where absent.
 function isoDate (value: unknown): string {
