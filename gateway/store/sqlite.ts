@@ -80,6 +80,7 @@ class SqliteStore implements Store {
   readonly epoch: number
   #db: DatabaseSync
   #lock: DatabaseSync
+  #now: () => number
   #prepared = new Map<string, Prepared>()
   #waiting: Waiting[] = []
   #scheduled = false
@@ -94,6 +95,7 @@ class SqliteStore implements Store {
   constructor (db: DatabaseSync, lock: DatabaseSync, now: () => number) {
     this.#db = db
     this.#lock = lock
+    this.#now = now
     const nextKey = (table: keyof typeof TABLES) =>
       Number(db.prepare(`select coalesce(max(${TABLES[table]}), 0) + 1 as next from ${table}`).get()?.next)
     this.#keys = { events: nextKey('events'), deliveries: nextKey('deliveries'), calls: nextKey('calls'), jobs: nextKey('jobs') }
@@ -137,7 +139,7 @@ class SqliteStore implements Store {
     if (this.#scheduled) return
     this.#scheduled = true
     const large = (this.#waiting[0]?.unit.length ?? 0) >= LARGE_UNIT
-    if (!large && performance.now() - this.#flushedAt < GATHER_MS) setTimeout(() => { this.#flush() }, GATHER_MS)
+    if (!large && this.#now() - this.#flushedAt < GATHER_MS) setTimeout(() => { this.#flush() }, GATHER_MS)
     else setImmediate(() => { this.#flush() })
   }
 
@@ -154,7 +156,7 @@ class SqliteStore implements Store {
       this.#failed(group, error as Error)
       return
     }
-    this.#flushedAt = performance.now()
+    this.#flushedAt = this.#now()
     group.forEach((waiting, i) => { waiting.resolve(results[i] as StepResult[]) })
     this.#continue()
   }
