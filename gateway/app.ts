@@ -55,7 +55,7 @@ export interface Gateway {
 
 /** Throws FaultsFound, or GatewayError where the store or the port cannot be had; nothing is left running then. */
 export async function startGateway (options: StartOptions): Promise<Gateway> {
-  checkNode()
+  checkNode(process.versions.node)
   const { file, cwd, env, sandbox } = options
   const loaded = await loadSound({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
   const undo: Array<() => Promise<void>> = []
@@ -67,10 +67,11 @@ export async function startGateway (options: StartOptions): Promise<Gateway> {
   }
 }
 
-function checkNode (): void {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+/** Throws GW_RUNTIME for a Node whose SQLite or TypeScript is not the one that is needed. */
+export function checkNode (version: string): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return
-  throw new GatewayError('GW_RUNTIME', `This is Node ${process.versions.node}.`)
+  throw new GatewayError('GW_RUNTIME', `This is Node ${version}.`)
 }
 
 class Process {

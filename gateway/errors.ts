@@ -48,7 +48,6 @@ export const CODES = {
   GW_CONFLICT: { status: 409, fix: 'Read it again; its state does not allow this.' },
   GW_PLAN_TOO_LOW: { status: 403, fix: 'Choose a provider that the shop\'s plan includes, or raise the plan.' },
   GW_COMING_SOON: { status: 403, fix: 'Choose another provider; this one is announced only.' },
-  GW_BUSY: { status: 503, fix: 'Send it again after the time in Retry-After.' },
   GW_INTERNAL: { status: 500, fix: 'Look the request id up in the log; it is a fault of the gateway.' },
 
   // the command line

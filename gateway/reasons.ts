@@ -39,7 +39,6 @@ export const REASONS = {
   mapping_failed: 'The message could not be put together from the event\'s data.',
   no_phone: 'The customer gave no phone number.',
   phone_refused: '{provider} does not accept the customer\'s phone number.',
-  duplicate_at_provider: '{provider} had this message already.',
 
   // expired
   expired: 'Waiting took too long for this kind of message.',

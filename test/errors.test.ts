@@ -25,12 +25,16 @@ t.test('every code is given somewhere, and none that is not in the table', async
   t.strictSame([...used].filter(code => !codes.includes(code as Code)), [])
 })
 
-/** For a provider's manifest to give; none of the shipped ones does yet. */
-const FOR_MANIFESTS = ['duplicate_at_provider']
+t.test('every code and every reason has a case in the tests', async t => {
+  const cases = sources(['test']).filter(({ path }) => path !== 'test/errors.test.ts').map(({ text }) => text).join('\n')
+  const without = (names: string[]) => names.filter(name => !new RegExp(`\\b${name}\\b`).test(cases))
+  t.strictSame(without(codes), [])
+  t.strictSame(without(Object.keys(REASONS)), [])
+})
 
 t.test('every reason is given somewhere, and reads as a sentence', async t => {
   const all = texts.filter(({ path }) => path !== 'gateway/reasons.ts').map(({ text }) => text).join('\n')
-  t.strictSame(Object.keys(REASONS).filter(reason => !new RegExp(`\\b${reason}\\b`).test(all)), FOR_MANIFESTS)
+  t.strictSame(Object.keys(REASONS).filter(reason => !new RegExp(`\\b${reason}\\b`).test(all)), [])
   for (const reason of Object.keys(REASONS) as Reason[]) {
     t.match(sentence(reason, 'Klaviyo'), /^[A-Z][^{}]+\.$/, reason)
   }

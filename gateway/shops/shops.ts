@@ -173,7 +173,7 @@ export class Shops {
       const secrets = declared.connections.map(connection => Object.entries(connection.secrets).map(([field, secret]) => [field, secret.reveal()]))
       const mark = this.#vault.fingerprint('declared', JSON.stringify([declared, secrets])).toString('hex')
       const [row] = await this.#store.read('declared', { id: declared.id })
-      if (row?.declared === mark) continue
+      if (row?.declared === mark && await this.#readable(declared.id)) continue
       await this.put({ id: declared.id, name: declared.name, domain: declared.domain, plan: declared.plan, active: true }, 'config')
       await this.#inTurn(async () => {
         const state = await this.#existing(declared.id)
@@ -207,6 +207,12 @@ export class Shops {
     const refusal = this.refusal(shop, provider)
     if (refusal === 'coming_soon') throw new GatewayError('GW_COMING_SOON', `${provider.title} is not available yet.`)
     if (refusal === 'plan_too_low') throw new GatewayError('GW_PLAN_TOO_LOW', `The plan "${shop.plan}" does not include ${provider.title}: it needs ${provider.needs.join(', ')}.`)
+  }
+
+  /** Whether what is stored of a shop's connections can be opened; a declared one that cannot is stored anew. */
+  async #readable (id: string): Promise<boolean> {
+    const state = await this.#existing(id)
+    return [...state.connections.values()].every(({ secrets }) => secrets !== null)
   }
 
   #provider (id: string): Provider {

@@ -3,6 +3,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { request } from 'undici'
+import { checkNode } from '../../gateway/app.ts'
 import { FaultsFound } from '../../gateway/load.ts'
 import { anEvent, CONFIG, deliveryOf, halfway, makeApp, movable, startApp, until } from '../helpers/app.ts'
 
@@ -124,4 +125,9 @@ t.test('after thirty days a message is forgotten, and its event is a new one', a
   clock.advance(31 * 24 * 3_600_000)
   await until(async () => await app.delivery('month-1') === undefined)
   t.match((await app.post(event)).body, { status: 'accepted' })
+})
+
+t.test('a Node that is too old is refused by name', async t => {
+  for (const version of ['20.20.2', '24.14.9']) t.throws(() => { checkNode(version) }, { code: 'GW_RUNTIME' })
+  for (const version of ['24.15.0', '26.0.0']) t.doesNotThrow(() => { checkNode(version) })
 })

@@ -1,9 +1,10 @@
 // Shops, plans, providers and connections, over HTTP and down to what is sent.
 
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { anEvent, CONFIG, deliveryOf, startApp, type Answered, type App, type Body } from '../helpers/app.ts'
+import { anEvent, CONFIG, deliveryOf, startApp, until, type Answered, type App, type Body } from '../helpers/app.ts'
 
 const shop = (plan = 'pro', more: object = {}) => ({ name: 'Initech', domain: 'initech.example', plan, ...more })
 const READY = ['back_in_stock', 'preorder']
@@ -162,4 +163,25 @@ t.test('the files hold no secret in any form', async t => {
     const forms = [Buffer.from(secret), Buffer.from(Buffer.from(secret).toString('base64').replace(/=+$/, '')), Buffer.from(Buffer.from(secret).toString('hex')), Buffer.from(encodeURIComponent(secret)), Buffer.from(secret, 'base64url')]
     for (const [name, bytes] of files) t.notOk(forms.some(form => bytes.includes(form)), name)
   }
+})
+
+t.test('a shop whose stored secrets cannot be opened is held with that reason, alone, until it connects again', async t => {
+  const app = await startApp(t)
+  await put(app, '', shop())
+  await put(app, '/providers/klaviyo/connection', connection())
+  await app.delivered(await app.post(event('before-1')))
+  app.env.KEY_ONE = randomBytes(32).toString('base64url')
+  await app.restart()
+  t.match(await app.ask('GET', '/v1/shops/initech.example/providers/klaviyo'), { body: { connection: { status: 'unreadable', reason: 'credentials_unreadable', secrets: null } } })
+  t.match((await app.post(event('lost-1'))).body, { status: 'accepted', deliveries: [{ state: 'held', reason: 'credentials_unreadable' }] })
+  await app.delivered(await app.post(anEvent('other-1')))
+  await put(app, '/providers/klaviyo/connection', connection())
+  await until(async () => (await app.delivery('lost-1')).state === 'delivered')
+})
+
+t.test('a channel without a default holds what comes for a shop that has not chosen', async t => {
+  const app = await startApp(t, { config: CONFIG.replace(/default_provider: \w+/, 'default_provider: null') })
+  await put(app, '', shop())
+  t.match((await app.post(event('none-1'))).body, { status: 'accepted', deliveries: [{ provider: null, state: 'held', reason: 'no_provider' }] })
+  t.match(await app.delivery('none-1'), { state: 'held', sentence: 'No provider is chosen for this channel.' })
 })
