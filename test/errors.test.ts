@@ -54,8 +54,8 @@ t.test('the README has the same table', async t => {
 
 t.test('an error carries its code, its status and its cause', async t => {
   const cause = new Error('below')
-  const error = new GatewayError('GW_BUSY', 'Later.', { cause, details: [1] })
-  t.match(error, { name: 'GatewayError', code: 'GW_BUSY', statusCode: 503, message: 'Later.', details: [1] })
+  const error = new GatewayError('GW_STORE_FAILED', 'Later.', { cause, details: [1] })
+  t.match(error, { name: 'GatewayError', code: 'GW_STORE_FAILED', statusCode: 503, message: 'Later.', details: [1] })
   t.equal(error.cause, cause)
 })
 
