@@ -1,4 +1,4 @@
-// What POST /api/events refuses, from the documented facts and limits; test/contract/klaviyo.test.ts holds it
+// What POST /api/events refuses, from the documented facts and limits; contract.test.ts holds it
 // to Klaviyo's own description: what that refuses, this refuses.
 
 import { Ajv2020 } from 'ajv/dist/2020.js'

@@ -17,9 +17,10 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
   const found: Array<{ method: string, url: string }> = []
   const nothing = new Map()
   const generation = await buildGeneration({
-    config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, metrics: {} as never, log: {} as never,
+    config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
+    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, metrics: {} as never, log: {} as never,
     ready: () => true,
+    onRefused () {},
     onRoute: ({ method, url }) => { found.push({ method: String(method), url }) }
   })
   await generation.close()
@@ -28,7 +29,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
 
 const PUBLIC = new Set(['/healthz', '/readyz', '/metrics'])
 const all = await routes()
-const pathOf = (url: string, shop = 'acme.example') => url.replace(':shop', shop).replace(':channel', 'sms').replace(':provider', 'klaviyo').replace(':id', deliveryId)
+const pathOf = (url: string, shop = 'acme.example') => url.replace(':shop', shop).replace(':channel', 'sms').replace(':provider', 'courier').replace(':id', deliveryId)
 
 t.test('every route wants a key but the three that tell how the gateway is', async t => {
   t.ok(all.length > 10)
@@ -49,8 +50,8 @@ t.test('a route that names no scope does not come up', async t => {
 t.test('with another shop\'s key, what takes an id answers as if there were nothing', async t => {
   const bodies: Record<string, unknown> = {
     'PUT /v1/shops/:shop': { name: 'X', domain: 'x.example', plan: 'pro' },
-    'PUT /v1/shops/:shop/channels/:channel': { provider: 'attentive' },
-    'PUT /v1/shops/:shop/providers/:provider/connection': { secrets: { api_key: 'pk_stolen_0123456789' } }
+    'PUT /v1/shops/:shop/channels/:channel': { provider: 'herald' },
+    'PUT /v1/shops/:shop/providers/:provider/connection': { secrets: { api_key: 'key_stolen_0123456789' } }
   }
   const before = await app.ask('GET', '/v1/shops/acme.example')
   const taking = all.filter(({ url }) => url.includes(':'))
@@ -84,22 +85,22 @@ t.test('what a caller may not set is refused, not dropped', async t => {
     ['/v1/shops/acme.example', { ...shop, active: 'true' }, '/active'],
     ['/v1/shops/acme.example', { ...shop, plan: 'platinum' }, '/plan'],
     ['/v1/shops/acme.example', { name: 'Acme' }, '/domain'],
-    ['/v1/shops/acme.example/channels/sms', { provider: 'klaviyo', shop: 'globex.example' }, '/shop'],
+    ['/v1/shops/acme.example/channels/sms', { provider: 'courier', shop: 'globex.example' }, '/shop'],
     ['/v1/shops/acme.example/channels/sms', { provider: 'nobody' }, '/provider'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: { api_key: 'pk_new_0123456789abc' }, account_key: 2 }, '/account_key'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: { api_key: 'pk_new_0123456789abc', sealed: 'x' } }, '/secrets/sealed'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: {} }, '/secrets/api_key'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: { api_key: 'pk_new_0123456789abc' }, ready: ['nothing'] }, '/ready/0'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: { api_key: 'pk_new_0123456789abc' }, settings: { link_to: 'moon' } }, '/settings/link_to'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { secrets: { api_key: 'pk_new_0123456789abc' }, settings: { other: 1 } }, '/settings/other'],
-    ['/v1/shops/acme.example/providers/klaviyo/connection', { auth: 'oauth9', secrets: { api_key: 'pk_new_0123456789abc' } }, '/auth']
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: { api_key: 'key_new_0123456789abc' }, account_key: 2 }, '/account_key'],
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: { api_key: 'key_new_0123456789abc', sealed: 'x' } }, '/secrets/sealed'],
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: {} }, '/secrets/api_key'],
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: { api_key: 'key_new_0123456789abc' }, ready: ['nothing'] }, '/ready/0'],
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: { api_key: 'key_new_0123456789abc' }, settings: { link_to: 'moon' } }, '/settings/link_to'],
+    ['/v1/shops/acme.example/providers/courier/connection', { secrets: { api_key: 'key_new_0123456789abc' }, settings: { other: 1 } }, '/settings/other'],
+    ['/v1/shops/acme.example/providers/courier/connection', { auth: 'oauth9', secrets: { api_key: 'key_new_0123456789abc' } }, '/auth']
   ]
   const before = await app.ask('GET', '/v1/shops/acme.example')
   for (const [path, body, at] of refused) {
     const { status, body: { error } } = await app.ask('PUT', path, { body })
     t.match({ status, code: error?.code }, { status: 422, code: 'GW_REQUEST_INVALID' }, `${path} ${at}`)
     t.ok(error?.details.some(detail => detail.path === at), at)
-    t.notMatch(JSON.stringify(error), /pk_new/, 'no secret is repeated')
+    t.notMatch(JSON.stringify(error), /key_new/, 'no secret is repeated')
   }
   t.match(await app.ask('PUT', `/v1/shops/${encodeURIComponent('No Shop!')}`, { body: shop }), { status: 422, body: { error: { details: [{ path: '/shop' }] } } })
   t.strictSame((await app.ask('GET', '/v1/shops/acme.example')).body, before.body)
@@ -124,11 +125,11 @@ t.test('no answer, log line or metric holds a secret, a key of a row or, outside
 
 t.test('fields of the main answers', async t => {
   const { body: delivery } = await app.ask('GET', `/v1/deliveries/${deliveryId}`)
-  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'due_at', 'expires_at', 'created_at', 'finished_at', 'calls'])
+  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'provider_message_id', 'due_at', 'expires_at', 'created_at', 'finished_at', 'adjusted_settings', 'calls'])
   t.strictSame(Object.keys(delivery.event as Body), ['id', 'source', 'type', 'source_id', 'time', 'received_at', 'data'])
-  t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome'])
+  t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome', 'provider_message_id'])
   const { body: shop } = await app.ask('GET', '/v1/shops/acme.example')
   t.strictSame(Object.keys(shop), ['id', 'name', 'domain', 'plan', 'active', 'channels', 'connections'])
-  t.strictSame(Object.keys((shop.connections as Body[])[0] as Body), ['id', 'provider', 'auth', 'account_id', 'status', 'reason', 'settings', 'ready', 'secrets'])
+  t.strictSame(Object.keys((shop.connections as Body[])[0] as Body), ['id', 'provider', 'connection', 'auth', 'account_id', 'status', 'reason', 'settings', 'ready', 'secrets'])
   t.strictSame(((shop.connections as Body[])[0] as Body).secrets, { api_key: `…${(app.env.ACME_KEY as string).slice(-4)}` })
 })

@@ -24,11 +24,11 @@ t.test('an event is taken as CloudEvent, in a batch of them, and as plain JSON',
   t.equal(single.status, 202)
   const [delivery] = single.body.deliveries as Body[]
   t.match(delivery?.id, /^dlv_[0-9a-f-]{36}$/)
-  t.strictSame(single.body, { id: 'single-1', status: 'accepted', deliveries: [{ id: delivery?.id, provider: 'klaviyo', state: 'waiting' }] })
+  t.strictSame(single.body, { id: 'single-1', status: 'accepted', deliveries: [{ id: delivery?.id, provider: 'courier', state: 'waiting' }] })
 
   const batch = await app.post([cloud('batch-1'), cloud('batch-2', 'globex.example')], { headers: { 'content-type': BATCH } })
   t.equal(batch.status, 202)
-  t.strictSame(batch.body.items?.map(({ id, status, deliveries }) => [id, status, (deliveries as Body[])[0]?.provider]), [['batch-1', 'accepted', 'klaviyo'], ['batch-2', 'accepted', 'attentive']])
+  t.strictSame(batch.body.items?.map(({ id, status, deliveries }) => [id, status, (deliveries as Body[])[0]?.provider]), [['batch-1', 'accepted', 'courier'], ['batch-2', 'accepted', 'herald']])
 
   t.equal((await app.post(anEvent('plain-1'))).status, 202)
   const plain = await app.delivery('plain-1')
@@ -38,12 +38,12 @@ t.test('an event is taken as CloudEvent, in a batch of them, and as plain JSON',
 
 t.test('a delivery is shown with its event, and then with the request that was sent', async t => {
   const answered = await app.post(anEvent('shown-1', { type: 'preorder.confirmed' }))
-  t.match(await app.attempted(answered), { provider: 'klaviyo', outcome: 'delivered', attempt: 1, shop: 'acme.example' })
+  t.match(await app.attempted(answered), { provider: 'courier', outcome: 'delivered', attempt: 1, shop: 'acme.example' })
   const [delivery] = answered.body.deliveries as Body[]
   const { body } = await app.ask('GET', `/v1/deliveries/${String(delivery?.id)}`)
-  t.match(body, { state: 'delivered', reason: null, sentence: 'Accepted by Klaviyo.', attempts: 1, event: { data: anEvent('shown-1', { type: 'preorder.confirmed' }).data } })
+  t.match(body, { state: 'delivered', reason: null, sentence: 'Accepted by Courier.', attempts: 1, event: { data: anEvent('shown-1', { type: 'preorder.confirmed' }).data } })
   t.match(body.calls, [{ number: 1, status: 202, outcome: 'delivered', request: { method: 'POST', path: '/api/events' } }])
-  const received = (await app.received('klaviyo')).find(({ key }) => key === delivery?.id)
+  const received = (await app.received('courier')).find(({ key }) => key === delivery?.id)
   const [call] = body.calls as Body[]
   t.strictSame(received?.body, (call?.request as Body | undefined)?.body, 'what is shown is what was received')
 })
@@ -54,7 +54,7 @@ t.test('the same shop, source and id is the same event', async t => {
   const reordered = Object.fromEntries(Object.entries(cloud('same-1')).toReversed())
   const again = await app.post(reordered, { headers: { 'content-type': CLOUD } })
   t.equal(again.status, 202)
-  t.strictSame(again.body, { id: 'same-1', status: 'duplicate', deliveries: [{ id: (first.body.deliveries as Body[])[0]?.id, provider: 'klaviyo', state: 'delivered' }] })
+  t.strictSame(again.body, { id: 'same-1', status: 'duplicate', deliveries: [{ id: (first.body.deliveries as Body[])[0]?.id, provider: 'courier', state: 'delivered' }] })
 
   const other = { ...cloud('same-1'), data: { ...cloud('same-1').data, customer: { name: 'Bea', phone: '+12015550124', country: 'US' } } }
   const conflict = await app.post(other, { headers: { 'content-type': CLOUD } })
@@ -78,8 +78,8 @@ t.test('the same event twice in one batch is one event, and ten posts at once ar
 
 t.test('a shop that is not set up gets its events held, with the reason', async t => {
   const { status, body } = await app.post(anEvent('held-1', { shop: 'empty.example' }))
-  t.match({ status, body }, { status: 202, body: { status: 'accepted', deliveries: [{ provider: 'klaviyo', state: 'held', reason: 'not_connected' }] } })
-  t.match(await app.delivery('held-1'), { state: 'held', reason: 'not_connected', sentence: 'Connect your Klaviyo account.', calls: [] })
+  t.match({ status, body }, { status: 202, body: { status: 'accepted', deliveries: [{ provider: 'courier', state: 'held', reason: 'not_connected' }] } })
+  t.match(await app.delivery('held-1'), { state: 'held', reason: 'not_connected', sentence: 'Connect your Courier account.', calls: [] })
   t.equal((await app.ask('GET', '/v1/deliveries?state=held&shop=empty.example')).body.items?.length, 1)
   t.equal((await app.ask('GET', '/v1/deliveries?state=waiting&shop=empty.example')).body.items?.length, 0)
 })

@@ -26,7 +26,7 @@ t.test('says where it is, what it is, and what to paste', async t => {
 
 t.test('stops with nothing left open, and what was accepted is there at the next start', async t => {
   const app = await startApp(t)
-  await app.fault('klaviyo', { kind: 'status', status: 503, body: {} })
+  await app.fault('courier', { kind: 'status', status: 503, body: {} })
   const failed = await app.post(anEvent('keep-1'))
   t.match(await app.attempted(failed), { outcome: 'retry', reason: 'provider_failing' })
   await app.post(anEvent('keep-2', { type: 'preorder.confirmed' }))
@@ -43,7 +43,7 @@ t.test('stops with nothing left open, and what was accepted is there at the next
 
 t.test('what waits is sent after a start, without being asked for', async t => {
   const app = await startApp(t)
-  await app.fault('klaviyo', { kind: 'status', status: 429, headers: { 'retry-after': '1' } })
+  await app.fault('courier', { kind: 'status', status: 429, headers: { 'retry-after': '1' } })
   const limited = await app.post(anEvent('after-1'))
   t.match(await app.attempted(limited), { reason: 'rate_limited' })
   await app.restart()
@@ -52,7 +52,7 @@ t.test('what waits is sent after a start, without being asked for', async t => {
 
 t.test('a send in flight is waited for when it stops', async t => {
   const app = await startApp(t)
-  await app.fault('klaviyo', { kind: 'delay', delay_ms: 300 })
+  await app.fault('courier', { kind: 'delay', delay_ms: 300 })
   const slow = await app.post(anEvent('slow-1'))
   await until(async () => (await app.delivery('slow-1')).state === 'sending')
   await app.restart()
@@ -94,7 +94,7 @@ t.test('a port that is taken is said so, and nothing is left running', async t =
 })
 
 t.test('a config with faults does not start, and names them all', async t => {
-  const app = makeApp(t, { config: CONFIG.replace('level: info', 'level: loud').replace('default_provider: klaviyo', 'default_provider: klavio').replace('marketing', 'spam') })
+  const app = makeApp(t, { config: CONFIG.replace('level: info', 'level: loud').replace('default_provider: courier', 'default_provider: courrier').replace('marketing', 'spam') })
   const error = await app.start().then(() => null, (error: unknown) => error)
   t.ok(error instanceof FaultsFound)
   t.strictSame((error as FaultsFound).faults.map(({ path }) => path).toSorted(), ['/channels/sms/default_provider', '/event_types/back_in_stock.alert/kind', '/log/level'])
@@ -112,7 +112,7 @@ t.test('held messages expire by themselves; a person may send them again', async
   t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`)).status, 409, 'not without a word about its age')
   t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`, { body: { expired: true } })).status, 202)
   t.match(await app.delivery('late-1'), { state: 'held', reason: 'not_connected' })
-  await app.ask('PUT', '/v1/shops/slow.example/providers/klaviyo/connection', { body: { secrets: { api_key: 'pk_slow_0123456789' }, ready: ['back_in_stock'] } })
+  await app.ask('PUT', '/v1/shops/slow.example/providers/courier/connection', { body: { secrets: { api_key: 'key_slow_0123456789' }, ready: ['back_in_stock'] } })
   await until(async () => (await app.delivery('late-1')).state === 'delivered')
   t.equal((await app.ask('POST', `/v1/deliveries/${String(late.id)}/retry`)).status, 409, 'once it is there, never again')
 })

@@ -1,15 +1,22 @@
 // The config read again while the gateway runs, and what a provider's folder brings and takes along.
 
-import { cpSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import t from 'tap'
-import { anEvent, CONFIG, deliveryOf, halfway, ROOT, startApp, until, type Answered } from '../helpers/app.ts'
+import { anEvent, CONFIG, deliveryOf, halfway, makeApp, ROOT, startApp, until, type Answered } from '../helpers/app.ts'
+import { MADE } from '../helpers/made-providers.ts'
 import { writeFolder } from '../helpers/providers.ts'
 import { THIRD, THIRD_ID } from '../helpers/third-provider.ts'
 import { tempDir } from '../helpers/tmp.ts'
+import { configWith, HOOK, TOKENS, writeSource } from '../sources/hook.ts'
+
+/** A source that tells the address it was given. */
+const PUBLIC = `
+import { defineSource } from '${ROOT}/gateway/define.ts'
+export default defineSource({ id: 'hook', secrets: ['token'], events: [], routes (app, { publicUrl }) { app.get('/', async () => ({ url: publicUrl })) }, translate: () => ({ is: 'recorded', reason: 'noted', detail: 'Kept.' }) })
+`
 
 t.test('a reload takes new event types, plans, shops and limits, and keeps what is there', async t => {
-  const app = await startApp(t, { config: CONFIG.replace('/plugins/klaviyo }', '/plugins/klaviyo, limits: { events: [{ max: 1, per: 60s }] } }') })
+  const app = await startApp(t, { config: CONFIG.replace('providers/courier }', 'providers/courier, limits: { events: [{ max: 1, per: 60s }] } }') })
   await app.attempted(await app.post(anEvent('reload-1')))
   const waiting = await app.post(anEvent('reload-2'))
   t.equal((await app.delivery('reload-2')).state, 'waiting', 'the window is full')
@@ -19,7 +26,7 @@ t.test('a reload takes new event types, plans, shops and limits, and keeps what 
   app.write(CONFIG
     .replace(type, `${type}\n${type.replace('back_in_stock.alert:', 'restock.soon:')}`)
     .replace('pro: [external_sms]', 'pro: [external_sms]\n  gold: [external_sms]')
-    .replace('/plugins/klaviyo }', '/plugins/klaviyo, limits: { events: [{ max: 2, per: 60s }] } }') +
+    .replace('providers/courier }', 'providers/courier, limits: { events: [{ max: 2, per: 60s }] } }') +
     '  - { id: late.example, name: Late, domain: late.example, plan: gold }\n')
   t.equal(await app.reload(), true)
   await app.delivered(waiting)
@@ -27,6 +34,20 @@ t.test('a reload takes new event types, plans, shops and limits, and keeps what 
   t.match(await app.ask('PUT', '/v1/shops/new.example', { body: { name: 'New', domain: 'new.example', plan: 'gold' } }), { status: 200 })
   t.match((await app.post({ ...anEvent('reload-4'), type: 'restock.soon' })).body, { status: 'accepted' })
   t.match((await app.post(anEvent('reload-1'))).body, { status: 'duplicate', deliveries: [{ state: 'delivered' }] })
+})
+
+t.test('what changed of server is not taken by a reload, and that is said', async t => {
+  const app = makeApp(t, { config: configWith(HOOK).replace('port: 0 }', 'port: 0, public_url: https://one.example }'), env: TOKENS })
+  writeSource(app.dir, 'hook', PUBLIC)
+  await app.start()
+  const told = async () => (await app.ask('GET', '/webhooks/hook', { key: null })).body
+  t.strictSame(await told(), { url: 'https://one.example' })
+  app.write(configWith(HOOK).replace('port: 0 }', 'port: 0, public_url: https://two.example, trust_proxy: [loopback] }'))
+  t.equal(await app.reload(), true)
+  t.strictSame(await told(), { url: 'https://one.example' })
+  t.match(await app.logged(entry => Array.isArray(entry.changed)), { level: 40, changed: ['trust_proxy', 'public_url'] })
+  await app.restart()
+  t.strictSame(await told(), { url: 'https://two.example' })
 })
 
 t.test('a reload of a config with faults changes nothing, and is seen', async t => {
@@ -81,10 +102,9 @@ t.test('a provider made of YAML alone works from the event to its API, dropped i
 })
 
 t.test('without a provider\'s folder and its line all else works, and its shops see why they wait', async t => {
-  const folder = join(tempDir(t), 'copy')
-  cpSync(join(ROOT, 'config/providers/attentive'), folder, { recursive: true })
-  const withIt = CONFIG.replace(`${ROOT}/config/providers/attentive`, folder)
-  const without = withIt.replace(/^ {2}attentive: .*\n/m, '').replace(/ {2}- id: globex[\s\S]*$/, '')
+  const folder = writeFolder(tempDir(t), MADE.herald)
+  const withIt = CONFIG.replace('providers/herald', folder)
+  const without = withIt.replace(/^ {2}herald: .*\n/m, '').replace(/ {2}- id: globex[\s\S]*$/, '')
   const app = await startApp(t, { config: withIt })
   await app.delivered(await app.post(anEvent('leave-1', { shop: 'globex.example' })))
   rmSync(folder, { recursive: true })
@@ -93,13 +113,13 @@ t.test('without a provider\'s folder and its line all else works, and its shops 
   for (const again of [false, true]) {
     if (again) await app.restart()
     const id = `leave-2-${again}`
-    t.match((await app.post(anEvent(id, { shop: 'globex.example' }))).body, { status: 'accepted', deliveries: [{ state: 'held', reason: 'provider_unknown', provider: 'attentive' }] })
-    t.match(await app.delivery('leave-1'), { state: 'delivered', provider: 'attentive' })
-    t.match((await app.ask('GET', '/v1/shops/globex.example')).body, { channels: { sms: { provider: 'attentive', queues: [{ held_reason: 'provider_unknown' }] } }, connections: [{ provider: 'attentive' }] })
-    t.match(await app.delivered(await app.post(anEvent(`leave-3-${again}`))), { provider: 'klaviyo' })
+    t.match((await app.post(anEvent(id, { shop: 'globex.example' }))).body, { status: 'accepted', deliveries: [{ state: 'held', reason: 'provider_unknown', provider: 'herald' }] })
+    t.match(await app.delivery('leave-1'), { state: 'delivered', provider: 'herald' })
+    t.match((await app.ask('GET', '/v1/shops/globex.example')).body, { channels: { sms: { provider: 'herald', queues: [{ held_reason: 'provider_unknown' }] } }, connections: [{ provider: 'herald' }] })
+    t.match(await app.delivered(await app.post(anEvent(`leave-3-${again}`))), { provider: 'courier' })
   }
-  await app.ask('PUT', '/v1/shops/globex.example/providers/klaviyo/connection', { body: { secrets: { api_key: 'pk_globex_0123456789' }, ready: ['back_in_stock'] } })
-  await app.ask('PUT', '/v1/shops/globex.example/channels/sms', { body: { provider: 'klaviyo' } })
+  await app.ask('PUT', '/v1/shops/globex.example/providers/courier/connection', { body: { secrets: { api_key: 'key_globex_0123456789' }, ready: ['back_in_stock'] } })
+  await app.ask('PUT', '/v1/shops/globex.example/channels/sms', { body: { provider: 'courier' } })
   await until(async () => (await app.delivery('leave-2-true')).state === 'delivered')
-  t.match(await app.delivery('leave-2-false'), { provider: 'klaviyo' }, 'another provider takes what waits')
+  t.match(await app.delivery('leave-2-false'), { provider: 'courier' }, 'another provider takes what waits')
 })

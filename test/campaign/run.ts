@@ -1,17 +1,19 @@
-// npm run test:campaign: the long versions of what test/e2e runs in short. One line per run; the seed repeats it.
+// npm run test:campaign: the long versions of what test/e2e and test/removal run in short. One line per run; the seed repeats it.
 //
 //   npm run test:campaign -- --seed 7      other randomness
-//   npm run test:campaign -- --only kill   kill, windows or fair
+//   npm run test:campaign -- --only kill   kill, windows, fair or removal (each provider removed in turn, with the whole suite)
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { shipped } from '../helpers/shipped.ts'
+import { removeEach } from '../removal/run.ts'
 import { shareAnAccount } from './fair.ts'
 import { killAgainAndAgain, type KillReport } from './kill.ts'
 import { BURST, fillWindows, STEADY, type WindowsReport } from './windows.ts'
 
-const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,windows,fair' }, kills: { type: 'string', default: '20' } } })
+const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,windows,fair,removal' }, kills: { type: 'string', default: '20' } } })
 const SEED = Number(flags.seed)
 const KILLS = Number(flags.kills)
 const WINDOW_RUNS = 5
@@ -61,4 +63,5 @@ if (wanted.includes('fair')) {
     return { ok: cAfter <= 2 && bAfter <= 250, line: `transactional after ${cAfter}, the small shop's 100 within ${bAfter} of ${sent}` }
   })
 }
+if (wanted.includes('removal')) failed += removeEach(Object.keys(shipped.providers), true)
 process.exitCode = failed === 0 ? 0 : 1

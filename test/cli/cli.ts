@@ -3,8 +3,11 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseDocument } from 'yaml'
 import type { Io } from '../../gateway/commands/command.ts'
 import { run } from '../../gateway/commands/run.ts'
+import { MADE_FILES } from '../helpers/made-providers.ts'
+import { writeFolder } from '../helpers/providers.ts'
 import { tempDir, type Teardown } from '../helpers/tmp.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
@@ -65,12 +68,38 @@ export function cli (args: readonly string[], { env = {}, cwd = ROOT, input = ''
   })
 }
 
+const SHIPPED = readFileSync(join(ROOT, 'gateway.config.yaml'), 'utf8')
+
 /** A folder with the shipped config, changed; schemas and providers are the shipped ones. */
-export function project (t: Teardown, change: (config: string) => string): string {
+export function shippedProject (t: Teardown, change: (config: string) => string = text => text): string {
   const dir = tempDir(t)
   for (const folder of ['schemas', 'plugins', 'config']) symlinkSync(join(ROOT, folder), join(dir, folder))
-  const shipped = readFileSync(join(ROOT, 'gateway.config.yaml'), 'utf8')
-  const changed = change(shipped)
-  writeFileSync(join(dir, 'gateway.config.yaml'), changed)
+  writeFileSync(join(dir, 'gateway.config.yaml'), change(SHIPPED))
   return dir
+}
+
+/** A folder with the shipped config, but without sources, and with providers made for the tests, each with a shop, in the place of its own; changed. */
+export function project (t: Teardown, change: (config: string) => string = text => text): string {
+  const dir = tempDir(t)
+  symlinkSync(join(ROOT, 'schemas'), join(dir, 'schemas'))
+  writeFolder(join(dir, 'providers'), MADE_FILES)
+  const config = parseDocument(SHIPPED)
+  config.setIn(['channels', 'sms'], { default_provider: 'courier' })
+  config.set('providers', { courier: { path: 'providers/courier' }, herald: { path: 'providers/herald' } })
+  config.delete('sources')
+  config.set('shops', [shopAt('courier', 'Acme'), shopAt('herald', 'Globex')])
+  writeFileSync(join(dir, 'gateway.config.yaml'), change(config.toString({ lineWidth: 0 })))
+  return dir
+}
+
+function shopAt (provider: string, name: string): object {
+  return {
+    id: `demo-${provider}.example`,
+    sandbox: true,
+    name,
+    domain: `${name.toLowerCase()}.example`,
+    plan: 'pro',
+    channels: { sms: provider },
+    connections: [{ provider, secrets: { api_key: { file: `\${GATEWAY_DATA:-./data}/keys/${provider}.key`, generate: true } }, ready: ['back_in_stock', 'preorder'] }]
+  }
 }

@@ -40,8 +40,8 @@ async function textOf (request: IncomingMessage): Promise<string> {
 
 const ID = 'dlv_0199f3a1-7c00-7000-8000-000000000001'
 const DELIVERY = {
-  id: ID, shop: 'acme.example', channel: 'sms', setup_group: 'back_in_stock', provider: 'klaviyo', state: 'rejected', reason: 'payload_refused',
-  sentence: 'Klaviyo refused the message.', detail: 'no such metric', event: { id: 'evt_1', source: '/cli', type: 'back_in_stock.alert', source_id: 'e-1' },
+  id: ID, shop: 'acme.example', channel: 'sms', setup_group: 'back_in_stock', provider: 'courier', state: 'rejected', reason: 'payload_refused',
+  sentence: 'Courier refused the message.', detail: 'no such metric', event: { id: 'evt_1', source: '/cli', type: 'back_in_stock.alert', source_id: 'e-1' },
   attempts: 1, due_at: null, expires_at: '2026-11-22T00:00:00.000Z', created_at: '2026-11-21T00:00:00.000Z', finished_at: '2026-11-21T00:00:01.000Z'
 }
 const DETAILS = {
@@ -54,8 +54,21 @@ function refusal (code: string): object {
   return { error: { code, message: 'It is not possible', fix: 'Do it otherwise.', request_id: 'req_1', details: [{ path: '/shop', rule: 'scope', message: 'not yours', got: 'x' }] } }
 }
 
+t.test('inbox list reads on over pages on which nothing fits, and does not say that nothing came while there is more', async t => {
+  const row = { id: 'inb_1', source: 'hook', topic: 'thing', shop: null, subject: null, state: 'parked', reason: null, detail: null, events: [], attempts: 0, received_at: '2026-11-21T00:00:00.000Z', due_at: null, settled_at: null }
+  const found = await play(t, ({ url }) => ({ body: url.includes('cursor=c3') ? { items: [row], next_cursor: null } : { items: [], next_cursor: `c${Number(/cursor=c(\d)/.exec(url)?.[1] ?? 0) + 1}` } }))
+  const listed = await found.ask(['inbox', 'list', '--state', 'parked', '--subject', 'order-1'])
+  t.match(listed, { code: 0, out: /inb_1/, err: '' })
+  t.strictSame(found.seen.map(({ url }) => Object.fromEntries(new URL(url, 'http://x').searchParams)), [{}, { cursor: 'c1' }, { cursor: 'c2' }, { cursor: 'c3' }].map(more => ({ state: 'parked', subject: 'order-1', ...more })))
+  const endless = await play(t, () => ({ body: { items: [], next_cursor: 'on' } }))
+  const { code, out, err } = await endless.ask(['inbox', 'list'])
+  t.strictSame([code, out, err], [0, '', 'there may be more: --cursor on\n'])
+  t.equal(endless.seen.length, 50, 'and there is an end to it')
+  t.match(await (await play(t, () => ({ body: { items: [], next_cursor: null } }))).ask(['inbox', 'list']), { code: 0, err: /nothing came in/ })
+})
+
 t.test('events send posts a CloudEvent with an identity of its own and the key', async t => {
-  const { ask, seen } = await play(t, () => ({ status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'klaviyo', state: 'waiting' }] } }))
+  const { ask, seen } = await play(t, () => ({ status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'courier', state: 'waiting' }] } }))
   const { code, out } = await ask(['events', 'send', 'back_in_stock.alert', '--shop', 'acme.example', '--example', '0', '--json'])
   t.equal(code, 0)
   t.match(JSON.parse(out), { status: 'accepted', deliveries: [{ id: ID }] })
@@ -76,18 +89,18 @@ t.test('events send --wait follows each delivery to its end, and is fine only wh
   for (const [end, expected] of [['delivered', 0], ['held', 1], ['rejected', 1], ['expired', 1], ['unknown', 1]] as const) {
     const states = ['waiting', 'sending', end]
     const { ask, seen } = await play(t, ({ method }) => method === 'POST'
-      ? { status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'klaviyo', state: 'waiting' }] } }
+      ? { status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'courier', state: 'waiting' }] } }
       : { body: { ...DETAILS, state: states.shift() } })
     const { code, out } = await ask(['events', 'send', 'a.b', '--shop', 'acme.example', '--data', '-', '--wait', '--json'], { input: '{}' })
     t.equal(code, expected, end)
-    t.match(JSON.parse(out), { deliveries: [{ id: ID, state: end, sentence: 'Klaviyo refused the message.' }] })
+    t.match(JSON.parse(out), { deliveries: [{ id: ID, state: end, sentence: 'Courier refused the message.' }] })
     t.equal(seen.filter(({ url }) => url === `/v1/deliveries/${ID}`).length, 3)
   }
 })
 
 t.test('events send --wait gives up after a minute', async t => {
   const { url } = await play(t, ({ method }) => method === 'POST'
-    ? { status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'klaviyo', state: 'waiting' }] } }
+    ? { status: 202, body: { id: 'e-1', status: 'accepted', deliveries: [{ id: ID, provider: 'courier', state: 'waiting' }] } }
     : { body: { ...DETAILS, state: 'waiting', reason: 'rate_limited' } })
   let nowMs = 0
   const { code, out } = await within(['events', 'send', 'a.b', '--shop', 's', '--data', '-', '--wait', '--json', '--url', url, '--key', 'k'], { input: '{}' }, { now: () => nowMs, sleep: async ms => { nowMs += ms } })
@@ -113,12 +126,12 @@ t.test('a code that this version does not know is passed on', async t => {
 
 t.test('deliveries list hands on every filter and says how to go on', async t => {
   const { ask, seen } = await play(t, () => ({ body: { items: [DELIVERY], next_cursor: 'c.2' } }))
-  const filters = ['--shop', 'acme.example', '--state', 'rejected', '--type', 'a.b', '--provider', 'klaviyo', '--event-id', 'evt_1', '--source-id', 'e-1', '--phone', '+12015550123', '--limit', '1', '--cursor', 'c.1']
+  const filters = ['--shop', 'acme.example', '--state', 'rejected', '--type', 'a.b', '--provider', 'courier', '--event-id', 'evt_1', '--source-id', 'e-1', '--phone', '+12015550123', '--limit', '1', '--cursor', 'c.1']
   const { code, out, err } = await ask(['deliveries', 'list', ...filters])
   t.equal(code, 0)
   t.match(out, new RegExp(`^ID +CREATED.*\n${ID} .* back_in_stock.alert .* rejected .* payload_refused `))
   t.match(err, '--cursor c.2')
-  t.strictSame(Object.fromEntries(new URL(seen[0]?.url ?? '', 'http://x').searchParams), { shop: 'acme.example', state: 'rejected', type: 'a.b', provider: 'klaviyo', event_id: 'evt_1', source_id: 'e-1', phone: '+12015550123', limit: '1', cursor: 'c.1' })
+  t.strictSame(Object.fromEntries(new URL(seen[0]?.url ?? '', 'http://x').searchParams), { shop: 'acme.example', state: 'rejected', type: 'a.b', provider: 'courier', event_id: 'evt_1', source_id: 'e-1', phone: '+12015550123', limit: '1', cursor: 'c.1' })
   t.match(JSON.parse((await ask(['deliveries', 'list', '--json'])).out), { items: [{ id: ID }], next_cursor: 'c.2' })
   t.equal(seen[1]?.url, '/v1/deliveries')
 })
@@ -127,7 +140,7 @@ t.test('deliveries show tells state, reason, event and each call, and what it sh
   const { ask, seen } = await play(t, () => ({ body: DETAILS }))
   const { code, out } = await ask(['deliveries', 'show', ID])
   t.equal(code, 0)
-  for (const part of ['rejected', 'Klaviyo refused the message.', 'no such metric', 'e-1', '"customer"', 'POST /api/events', 'accept: application/json', '400', '"errors"']) t.match(out, part)
+  for (const part of ['rejected', 'Courier refused the message.', 'no such metric', 'e-1', '"customer"', 'POST /api/events', 'accept: application/json', '400', '"errors"']) t.match(out, part)
   t.notMatch(out, '\u001b')
   t.strictSame(JSON.parse((await ask(['deliveries', 'show', ID, '--json'])).out), DETAILS)
   await ask(['deliveries', 'show', '../shops?x'])
@@ -147,8 +160,8 @@ t.test('shops list and show', async t => {
   const shop = { id: 'acme.example', name: 'Acme', domain: 'acme.example', plan: 'free', active: true }
   const details = {
     ...shop,
-    channels: { sms: { provider: 'klaviyo', chosen: true, queues: [{ setup_group: 'preorder', held_reason: 'plan_too_low', sentence: 'Upgrade.' }], providers: [] } },
-    connections: [{ id: 'con_1', provider: 'klaviyo', auth: 'api_key', account_id: 'ABC', status: 'refused', reason: 'credentials_refused', settings: {}, ready: [], secrets: {} }]
+    channels: { sms: { provider: 'courier', chosen: true, queues: [{ setup_group: 'preorder', held_reason: 'plan_too_low', sentence: 'Upgrade.' }], providers: [] } },
+    connections: [{ id: 'con_1', provider: 'courier', auth: 'api_key', account_id: 'ABC', status: 'refused', reason: 'credentials_refused', settings: {}, ready: [], secrets: {} }]
   }
   const { ask } = await play(t, ({ url }) => ({ body: url === '/v1/shops' ? { items: [shop], next_cursor: null } : details }))
   t.match((await ask(['shops', 'list'])).out, /acme\.example +Acme +acme\.example +free +active/)

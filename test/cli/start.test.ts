@@ -28,12 +28,12 @@ async function running (t: Test, argv: string[], cwd: string): Promise<Running> 
 }
 
 t.test('from an empty folder to a delivered event, and back to nothing running', async t => {
-  const dir = project(t, text => text)
+  const dir = project(t)
   const { child, first, out, said } = await running(t, ['start', '--sandbox'], dir)
   t.match(first, { url: /^http:\/\/127\.0\.0\.1:\d+$/, sandbox_url: /^http/ })
   const options = { cwd: dir, env: { GATEWAY_URL: first['url'] as string } }
 
-  const sent = await cli(['events', 'send', 'back_in_stock.alert', '--shop', 'demo-klaviyo.myshopify.com', '--example', '0', '--wait', '--json'], options)
+  const sent = await cli(['events', 'send', 'back_in_stock.alert', '--shop', 'demo-courier.example', '--example', '0', '--wait', '--json'], options)
   t.equal(sent.code, 0, sent.err)
   const { status, deliveries } = JSON.parse(sent.out) as { status: string, deliveries: Array<{ id: string, state: string }> }
   t.equal(status, 'accepted')
@@ -46,7 +46,7 @@ t.test('from an empty folder to a delivered event, and back to nothing running',
   const again = await cli(['deliveries', 'retry', id, '--json'], options)
   t.equal(again.code, 1)
   t.match(JSON.parse(again.out), { items: [{ id, error: { code: 'GW_CONFLICT' } }] })
-  t.match((await cli(['shops', 'show', 'demo-klaviyo.myshopify.com'], options)).out, /sms.*: klaviyo/)
+  t.match((await cli(['shops', 'show', 'demo-courier.example'], options)).out, /sms.*: courier/)
 
   const file = join(dir, 'gateway.config.yaml')
   const sound = readFileSync(file, 'utf8')
@@ -72,7 +72,7 @@ t.test('a start that cannot be: faults in the files, a port that is taken', asyn
   await once(taken, 'listening')
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo
-  const { code, out } = await cli(['start', '--port', String(port), '--json'], { cwd: project(t, text => text), env: { SANDBOX_PORT: '0' } })
+  const { code, out } = await cli(['start', '--port', String(port), '--json'], { cwd: project(t), env: { SANDBOX_PORT: '0' } })
   t.equal(code, 1)
   t.match(JSON.parse(out), { error: { code: 'GW_LISTEN' } })
   const sandbox = await cli(['sandbox', '--port', String(port), '--json'])
@@ -81,10 +81,10 @@ t.test('a start that cannot be: faults in the files, a port that is taken', asyn
 })
 
 t.test('the sandbox runs alone, and records what it receives', async t => {
-  const dir = project(t, text => text)
+  const dir = project(t)
   const { child, first } = await running(t, ['sandbox', '--port', '0', '--record', 'requests.jsonl'], dir)
-  const { klaviyo } = first['providers'] as unknown as Record<string, string>
-  const { status } = await fetch(`${klaviyo}/api/events`, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
+  const { courier } = first['providers'] as unknown as Record<string, string>
+  const { status } = await fetch(`${courier}/api/events`, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
   t.ok(status >= 400, 'it is the strict party')
   const exited = once(child, 'exit')
   child.kill('SIGINT')

@@ -8,7 +8,7 @@ import { stopSignal } from '../../gateway/commands/stop.ts'
 import { COMMANDS, GLOBAL_OPTIONS } from '../../gateway/commands/table.ts'
 import { cell, duration, printable, table } from '../../gateway/commands/text.ts'
 import { CODES } from '../../gateway/errors.ts'
-import { cli, fakeIo, nothingTold, ROOT, within, type Told } from './cli.ts'
+import { cli, fakeIo, nothingTold, project, ROOT, within, type Told } from './cli.ts'
 
 /** A terminal instead of a pipe. */
 function terminal (told: Told): Io['stderr'] {
@@ -110,8 +110,9 @@ t.test('arguments that do not fit the table are refused with the usage line', as
 })
 
 t.test('options may stand before the command and between its words', async t => {
+  const cwd = project(t)
   for (const argv of [['--json', 'providers', 'list'], ['providers', '--json', 'list'], ['providers', 'list', '--json'], ['-c', 'gateway.config.yaml', '--json', 'providers', 'list']]) {
-    const { code, out } = await within(argv)
+    const { code, out } = await within(argv, { cwd })
     t.equal(code, 0, argv.join(' '))
     t.ok((JSON.parse(out) as { items: unknown[] }).items.length > 0)
   }

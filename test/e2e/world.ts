@@ -11,12 +11,19 @@ export const API_KEY = 'gw_test_0123456789abcdefghijklmnopqrst'
 
 export interface WorldProvider { id: string, uncertain: Uncertain, concurrency: number, windows: readonly Window[] }
 export interface WorldShop { id: string, provider: string, account: string }
-export interface World { dir: string, standIn: StandIn, providers: readonly WorldProvider[], shops: readonly WorldShop[] }
+export interface World {
+  dir: string
+  standIn: StandIn
+  providers: readonly WorldProvider[]
+  shops: readonly WorldShop[]
+  /** More of the config, by its keys, and the environment that needs. */
+  more?: { config: Record<string, unknown>, types: Record<string, unknown>, env: Record<string, string> }
+}
 
 /** Writes the world's files into its folder and starts a gateway in it. */
 export async function startWorld (world: World): Promise<GatewayProcess> {
   for (const provider of world.providers) writeProvider(world.dir, provider)
-  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY } })
+  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY, ...world.more?.env } })
 }
 
 export function targetOf (gateway: { url: string }): { url: string, apiKey: string } {
@@ -44,7 +51,7 @@ function writeProvider (dir: string, { id, uncertain, concurrency, windows }: Wo
   }, null, 2))
 }
 
-function configOf ({ dir, standIn, providers, shops }: World): object {
+function configOf ({ dir, standIn, providers, shops, more }: World): object {
   const key = (name: string): object => ({ file: join(dir, 'keys', name), generate: true })
   return {
     version: 1,
@@ -61,10 +68,12 @@ function configOf ({ dir, standIn, providers, shops }: World): object {
     channels: { sms: {} },
     event_types: {
       'back_in_stock.alert': typeOf('back_in_stock.alert', 'back_in_stock', 'marketing'),
-      'preorder.confirmed': typeOf('preorder.confirmed', 'preorder', 'transactional')
+      'preorder.confirmed': typeOf('preorder.confirmed', 'preorder', 'transactional'),
+      ...more?.types
     },
     providers: Object.fromEntries(providers.map(({ id }) => [id, { path: join(dir, 'providers', id) }])),
     delivery: { request_deadline: '5s' },
+    ...more?.config,
     shops: shops.map(({ id, provider, account }) => ({
       id,
       name: 'Acme',

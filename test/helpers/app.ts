@@ -10,13 +10,15 @@ import { startGateway, type Gateway } from '../../gateway/app.ts'
 import type { Runtime } from '../../gateway/contract.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
 import { eventOf } from './load.ts'
+import { MADE_FILES } from './made-providers.ts'
+import { writeFolder } from './providers.ts'
 import { tempDir, type Teardown } from './tmp.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 
 const SECRETS = ['KEY_ONE', 'PERSON', 'KEY_ALL', 'KEY_ACME', 'KEY_GLOBEX', 'KEY_EVENTS', 'KEY_READER']
 
-/** Two shops at two providers, API keys for all, for each, and for one thing only. Changed by replacing parts of it. */
+/** Two shops at two providers made for the tests, API keys for all, for each, and for one thing only. Changed by replacing parts of it. */
 export const CONFIG = `version: 1
 server: { host: 127.0.0.1, port: 0 }
 log: { level: info }
@@ -35,27 +37,27 @@ plans:
   free: []
   pro: [external_sms]
 channels:
-  sms: { default_provider: klaviyo }
+  sms: { default_provider: courier }
 event_types:
   back_in_stock.alert: { schema: ${ROOT}/schemas/events/back_in_stock.alert.schema.json, channel: sms, setup_group: back_in_stock, kind: marketing, expires_after: 24h, person: /customer/phone }
   back_in_stock.reminder: { schema: ${ROOT}/schemas/events/back_in_stock.reminder.schema.json, channel: sms, setup_group: back_in_stock, kind: marketing, expires_after: 24h, person: /customer/phone }
   preorder.confirmed: { schema: ${ROOT}/schemas/events/preorder.confirmed.schema.json, channel: sms, setup_group: preorder, kind: transactional, expires_after: 72h, person: /customer/phone }
 providers:
-  klaviyo: { path: ${ROOT}/plugins/klaviyo }
-  attentive: { path: ${ROOT}/config/providers/attentive }
+  courier: { path: providers/courier }
+  herald: { path: providers/herald }
 shops:
   - id: acme.example
     name: Acme
     domain: acme.example
     plan: pro
-    channels: { sms: klaviyo }
-    connections: [{ provider: klaviyo, secrets: { api_key: { env: ACME_KEY } }, ready: [back_in_stock, preorder] }]
+    channels: { sms: courier }
+    connections: [{ provider: courier, secrets: { api_key: { env: ACME_KEY } }, ready: [back_in_stock, preorder] }]
   - id: globex.example
     name: Globex
     domain: globex.example
     plan: pro
-    channels: { sms: attentive }
-    connections: [{ provider: attentive, secrets: { api_key: { env: GLOBEX_KEY } }, ready: [back_in_stock, preorder] }]
+    channels: { sms: herald }
+    connections: [{ provider: herald, secrets: { api_key: { env: GLOBEX_KEY } }, ready: [back_in_stock, preorder] }]
 `
 
 export type Who = 'all' | 'acme' | 'globex' | 'events' | 'reader'
@@ -91,7 +93,8 @@ export class App {
   constructor (dir: string, options: AppOptions) {
     this.dir = dir
     this.#options = options
-    this.env = { ...Object.fromEntries(SECRETS.map(name => [name, randomBytes(32).toString('base64url')])), ACME_KEY: `pk_acme_${randomBytes(16).toString('hex')}`, GLOBEX_KEY: `globex_${randomBytes(16).toString('hex')}`, ...options.env }
+    this.env = { ...Object.fromEntries(SECRETS.map(name => [name, randomBytes(32).toString('base64url')])), ACME_KEY: `courier_${randomBytes(16).toString('hex')}`, GLOBEX_KEY: `herald_${randomBytes(16).toString('hex')}`, ...options.env }
+    writeFolder(join(dir, 'providers'), MADE_FILES)
     this.write(options.config ?? CONFIG)
   }
 
@@ -181,6 +184,14 @@ export class App {
     const response = await request(`${this.sandboxUrl}/${provider}/_sandbox/faults`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(order) })
     await response.body.dump()
     if (response.statusCode !== 201) throw new Error(`the fault was refused: ${response.statusCode}`)
+  }
+
+  /** Ends the faults of a provider; how often they struck in all. */
+  async heal (provider: string): Promise<number> {
+    const url = `${this.sandboxUrl}/${provider}/_sandbox/faults`
+    const { items } = await (await request(url)).body.json() as { items: Array<{ struck: number }> }
+    await (await request(url, { method: 'DELETE' })).body.dump()
+    return items.reduce((sum, { struck }) => sum + struck, 0)
   }
 
   #read (line: string): void {

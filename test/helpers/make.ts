@@ -31,6 +31,7 @@ export function provider (more: Partial<Provider> = {}): Provider {
     channels: ['sms'],
     needs: [],
     baseUrl: 'https://api.alpha.example',
+    connection: 'shop',
     concurrency: 16,
     deadlineMs: null,
     groups: { events: group('events') },
@@ -39,6 +40,7 @@ export function provider (more: Partial<Provider> = {}): Provider {
     auth: { api_key: { fields: ['api_key'] } },
     settings: { type: 'object' },
     settingsDefaults: {},
+    options: {},
     setup: [],
     code: { id },
     account: connection => connection.account_id,
@@ -46,6 +48,9 @@ export function provider (more: Partial<Provider> = {}): Provider {
     request: name => ({ ok: true, request: request({ name, method: 'GET', path: `/${name}`, body: null }) }),
     authorize: (_way, secrets) => ({ authorization: `Key ${secrets.api_key}` }),
     judge: () => null,
+    receipt: () => null,
+    secretFaults: () => [],
+    settingsFaults: () => [],
     ...more
   }
 }
@@ -65,7 +70,7 @@ export const key32 = () => new HiddenSecret(randomBytes(32).toString('base64url'
 export function config (more: Partial<Config> = {}): Config {
   return {
     file: '/gateway.config.yaml',
-    server: { host: '127.0.0.1', port: 0, trustProxy: [] },
+    server: { host: '127.0.0.1', port: 0, trustProxy: [], publicUrl: null },
     log: { level: 'silent' },
     store: { driver: 'sqlite', path: '/none' },
     sandbox: { enabled: false, port: 0, url: null },
@@ -77,7 +82,9 @@ export function config (more: Partial<Config> = {}): Config {
       'thing.happened': eventType({ type: 'thing.happened' }),
       'thing.urgent': eventType({ type: 'thing.urgent', setupGroup: 'urgent', kind: 'transactional' })
     },
+    recordedTypes: {},
     providers: [],
+    sources: [],
     shops: [],
     delivery: { requestDeadlineMs: 5000, retryScheduleMs: [5000, 300_000, 1_800_000] },
     retention: { identityMs: 30 * DAY_MS, payloadMs: 30 * DAY_MS },

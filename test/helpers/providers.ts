@@ -3,9 +3,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createFiles } from '../../gateway/config/files.ts'
+import { HiddenSecret } from '../../gateway/config/secret.ts'
 import { createMapper } from '../../gateway/mapping/mapper.ts'
 import { loadProviders } from '../../gateway/providers/load.ts'
-import type { Fault, Files, JsonSchema, Provider, ProviderConfig, SourceFile } from '../../gateway/contract.ts'
+import type { Fault, Files, GatewayConnectionConfig, JsonSchema, Provider, ProviderConfig, SourceFile } from '../../gateway/contract.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -19,28 +20,37 @@ export function files (): Files {
 
 /** A config's entry for a folder, relative to the project or absolute. */
 export function entry (id: string, path: string, more: Partial<ProviderConfig> = {}): ProviderConfig {
-  return { id, path: join(path.startsWith('/') ? '' : ROOT, path), comingSoon: false, baseUrl: null, concurrency: null, limits: {}, ...more }
+  return { id, path: join(path.startsWith('/') ? '' : ROOT, path), comingSoon: false, baseUrl: null, concurrency: null, limits: {}, options: {}, secrets: {}, connection: null, ...more }
 }
 
-/** The folders that gateway.config.yaml declares. */
+interface Declared { path?: string, options?: Record<string, unknown>, secrets?: object, connection?: { auth?: string, account_id?: string, secrets: object } }
+
+/** The folders that gateway.config.yaml declares, with the platform's own accounts and secrets, which are made up. */
 export function declared (): ProviderConfig[] {
-  const { providers } = shippedConfig().value as { providers: Record<string, { path: string }> }
-  return Object.entries(providers).map(([id, { path }]) => entry(id, path))
+  const { providers } = shippedConfig().value as { providers: Record<string, Declared> }
+  return Object.entries(providers).map(([id, { path = `plugins/${id}`, options = {}, secrets = {}, connection }]) =>
+    entry(id, path, { options, secrets: Object.fromEntries(Object.keys(secrets).map(name => [name, [madeUp()]])), connection: connection ? account(connection) : null }))
 }
+
+function account ({ auth, account_id: accountId, secrets }: NonNullable<Declared['connection']>): GatewayConnectionConfig {
+  return { auth: auth ?? null, accountId: accountId ?? null, secrets: Object.fromEntries(Object.keys(secrets).map(field => [field, madeUp()])) }
+}
+
+const madeUp = (): HiddenSecret => new HiddenSecret('made-up-0123456789', null)
 
 export function shippedConfig (): SourceFile {
   return readFile(join(ROOT, 'gateway.config.yaml'))
 }
 
 function readFile (path: string): SourceFile {
-  const { file } = files().read(path)
+  const { file } = files().read(path, { substitute: true })
   if (file === null) throw new Error(`cannot read ${path}`)
   return file
 }
 
 /** Loads entries; `from` is the config that names them. */
-export function load (configs: ProviderConfig[], { sandboxUrl = null, from = shippedConfig(), eventTypes = EVENT_TYPES }: { sandboxUrl?: string | null, from?: SourceFile, eventTypes?: Record<string, JsonSchema> } = {}): Promise<{ providers: Map<string, Provider>, faults: Fault[] }> {
-  return loadProviders({ configs, eventTypes, files: files(), mapper: createMapper(), from, sandboxUrl })
+export function load (configs: ProviderConfig[], { sandboxUrl = null, publicUrl = null, from = shippedConfig(), eventTypes = EVENT_TYPES }: { sandboxUrl?: string | null, publicUrl?: string | null, from?: SourceFile, eventTypes?: Record<string, JsonSchema> } = {}): Promise<{ providers: Map<string, Provider>, faults: Fault[] }> {
+  return loadProviders({ configs, eventTypes, files: files(), mapper: createMapper(), from, sandboxUrl, publicUrl })
 }
 
 /** Loads one provider, which must be in order. */

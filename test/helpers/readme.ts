@@ -60,6 +60,7 @@ function isOpen (command: string): boolean {
 }
 
 export const hasCurl = spawnSync('curl', ['--version']).status === 0
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
 // Knows of curl what the commands use, for machines without one.
 const CURL = `
@@ -69,20 +70,24 @@ let url, body
 while (args.length > 0) {
   const arg = args.shift()
   if (arg === '-H') headers.push(args.shift().split(/: */, 2))
-  else if (arg === '-d') body = args.shift()
+  else if (arg === '-d' || arg === '--data-binary') body = args.shift()
   else if (!arg.startsWith('-')) url = arg
 }
 const answer = await fetch(url, { headers, ...(body !== undefined && { method: 'POST', body }) })
 process.stdout.write(await answer.text())
 `
 
-/** Runs a command through a shell in a folder; its standard output. A stand-in takes curl's place where there is none. */
+// openssl dgst -sha256 -hmac <key> -binary
+const OPENSSL = `
+import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+process.stdout.write(createHmac('sha256', process.argv[process.argv.indexOf('-hmac') + 1]).update(readFileSync(0)).digest())
+`
+
+/** Runs a command through a shell in a folder; its standard output. A stand-in takes the place of curl and of openssl where there is none. */
 export function shell (command: string, { cwd, bin }: { cwd: string, bin: string }): Promise<string> {
-  if (!hasCurl) {
-    writeFileSync(join(bin, 'curl.mjs'), CURL)
-    writeFileSync(join(bin, 'curl'), `#!/bin/sh\nexec '${process.execPath}' '${join(bin, 'curl.mjs')}' "$@"\n`)
-    chmodSync(join(bin, 'curl'), 0o755)
-  }
+  if (!hasCurl) standIn(bin, 'curl', CURL)
+  if (!hasOpenssl) standIn(bin, 'openssl', OPENSSL)
   return new Promise((resolve, reject) => {
     const child = spawn('sh', ['-c', command], { cwd, env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
     let out = ''
@@ -92,4 +97,10 @@ export function shell (command: string, { cwd, bin }: { cwd: string, bin: string
     child.once('error', reject)
     child.once('close', code => { if (code === 0) resolve(out); else reject(new Error(`${command}\nended with ${code}: ${err}`)) })
   })
+}
+
+function standIn (bin: string, name: string, code: string): void {
+  writeFileSync(join(bin, `${name}.mjs`), code)
+  writeFileSync(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${join(bin, `${name}.mjs`)}' "$@"\n`)
+  chmodSync(join(bin, name), 0o755)
 }

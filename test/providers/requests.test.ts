@@ -5,7 +5,8 @@ import { omitEmpty } from '../../gateway/providers/body.ts'
 import { covers, patternOf } from '../../gateway/providers/limits.ts'
 import { startSandbox } from '../../gateway/providers/sandbox.ts'
 import type { Prepared } from '../../gateway/contract.ts'
-import { declared, entry, load, loadOne, writeFolder } from '../helpers/providers.ts'
+import { MADE } from '../helpers/made-providers.ts'
+import { entry, loadOne, writeFolder } from '../helpers/providers.ts'
 import { THIRD, THIRD_ID } from '../helpers/third-provider.ts'
 
 const TYPE = 'back_in_stock.alert'
@@ -14,8 +15,9 @@ const DATA = {
   product: { id: '1', title: 'Mug', vendor: '', url: 'https://acme.example/mug' },
   variant: { id: '2', price: { amount: '5', currency: 'USD' }, url: 'https://acme.example/mug' }
 }
-const third = await loadOne(entry(THIRD_ID, writeFolder(t.testdir(), THIRD)))
-const { providers } = await load(declared())
+const folders = t.testdir()
+const third = await loadOne(entry(THIRD_ID, writeFolder(`${folders}/third`, THIRD)))
+const courier = await loadOne(entry('courier', writeFolder(`${folders}/courier`, MADE.courier)))
 
 function prepareFor (accountId: string, country = 'US'): Prepared {
   const scope = caseScope({ type: TYPE, data: { ...DATA, customer: { ...DATA.customer, country } } })
@@ -56,13 +58,12 @@ t.test('query parameters are encoded, and none is left of an absent value', asyn
 })
 
 t.test('what a manifest requires, and what it does not know, are reasons', async t => {
-  const klaviyo = providers.get('klaviyo')
   const preorder = { customer: { name: 'Ada', country: 'US' }, order: { id: '1', name: '#1', number: 1 }, products: [{ title: 'Mug', quantity: 1 }] }
   for (const phone of [undefined, '', null]) {
     const data = { ...preorder, customer: { ...preorder.customer, phone } }
-    t.match(klaviyo?.prepare('preorder.confirmed', caseScope({ type: 'preorder.confirmed', data })), { ok: false, reason: 'no_phone' })
+    t.match(courier.prepare('preorder.confirmed', caseScope({ type: 'preorder.confirmed', data })), { ok: false, reason: 'no_phone' })
   }
-  t.match(klaviyo?.prepare('waitlist.joined', caseScope({ type: 'waitlist.joined', data: {} })), { ok: false, reason: 'event_not_supported' })
+  t.match(courier.prepare('waitlist.joined', caseScope({ type: 'waitlist.joined', data: {} })), { ok: false, reason: 'event_not_supported' })
 })
 
 t.test('settings that a connection does not name take their defaults', async t => {
@@ -72,7 +73,7 @@ t.test('settings that a connection does not name take their defaults', async t =
 
 t.test('credentials go into headers and nowhere else; what a header cannot hold is refused without repeating it', async t => {
   t.strictSame(third.authorize('token', { token: 's3cret' }), { 'x-token': 's3cret' })
-  t.strictSame(providers.get('klaviyo')?.authorize('api_key', { api_key: 'pk_1' }), { authorization: 'Klaviyo-API-Key pk_1' })
+  t.strictSame(courier.authorize('api_key', { api_key: 'key_1' }), { authorization: 'Courier-Key key_1' })
   for (const [way, secrets] of [['token', { token: 's3cret\r\nx: 1' }], ['token', {}], ['oauth2', { token: 's3cret' }], ['__proto__', { token: 's3cret' }]] as const) {
     try {
       third.authorize(way, secrets as Record<string, string>)
@@ -84,7 +85,7 @@ t.test('credentials go into headers and nowhere else; what a header cannot hold 
 })
 
 t.test('the account is what the manifest says, or the connection\'s own', async t => {
-  t.equal(providers.get('klaviyo')?.account({ account_id: 'ABC123', settings: {} }), 'ABC123')
+  t.equal(courier.account({ account_id: 'ABC123', settings: {} }), 'ABC123')
   const manifest = THIRD['provider.yaml'].replace('auth:', 'account: "{{ connection.settings.sender }}"\nauth:')
   const provider = await loadOne(entry(THIRD_ID, writeFolder(t.testdir(), { ...THIRD, 'provider.yaml': manifest })))
   t.equal(provider.account({ account_id: 'a', settings: { sender: 'Acme' } }), 'Acme')

@@ -1,13 +1,13 @@
-// Attentive's documented facts (named in config/providers/attentive/provider.yaml) against what we send.
+// Attentive's documented facts (named in provider.yaml beside this) against what we send.
 
 import t from 'tap'
-import { runCases } from '../../gateway/providers/cases.ts'
-import { startSandbox } from '../../gateway/providers/sandbox.ts'
-import { entry, files, loadOne } from '../helpers/providers.ts'
+import { runCases } from '../../../gateway/providers/cases.ts'
+import { startSandbox } from '../../../gateway/providers/sandbox.ts'
+import { entry, files, loadOne } from '../../../test/helpers/providers.ts'
 
 interface Body { type: string, properties: Record<string, unknown>, externalEventId: string, user: { phone: string } }
 
-const attentive = await loadOne(entry('attentive', 'config/providers/attentive'))
+const attentive = await loadOne(entry('attentive', import.meta.dirname))
 const sent = runCases(attentive, files()).results.flatMap(({ case: { type }, scope }) => {
   const prepared = attentive.prepare(type, scope)
   return prepared.ok ? [{ type, request: prepared.request, body: JSON.parse(prepared.request.body as string) as Body }] : []

@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import t from 'tap'
-import { eventFault } from '../../plugins/klaviyo/sandbox-event.ts'
+import { eventFault } from './sandbox-event.ts'
 import { caseScope, runCases } from '../../gateway/providers/cases.ts'
 import { startSandbox } from '../../gateway/providers/sandbox.ts'
 import type { Provider } from '../../gateway/contract.ts'
-import { entry, files, loadOne, ROOT } from '../helpers/providers.ts'
-import { mutate, seeded } from '../helpers/mutate.ts'
+import { entry, files, loadOne, ROOT } from '../../test/helpers/providers.ts'
+import { mutate, seeded } from '../../test/helpers/mutate.ts'
 
 const MUTATIONS = 200
 const SEED = 20261121
@@ -20,7 +20,7 @@ const DESCRIPTION = join(ROOT, '../shared/reference/klaviyo.openapi.json')
 interface Operation { 'x-klaviyo-ratelimit': { burst: string, steady: string }, 'x-klaviyo-scopes': string[] }
 interface Description { info: { version: string }, paths: Record<string, Record<string, Operation>> }
 
-const klaviyo = await loadOne(entry('klaviyo', 'plugins/klaviyo'))
+const klaviyo = await loadOne(entry('klaviyo', import.meta.dirname))
 const bodies = runCases(klaviyo, files()).results.flatMap(({ case: { type }, scope }) => {
   const prepared = klaviyo.prepare(type, scope)
   return prepared.ok ? [JSON.parse(prepared.request.body as string) as object] : []
