@@ -10,24 +10,27 @@ const TAGS = ['if', 'unless', 'case', 'for', 'break', 'continue', 'assign', 'com
 /** The names of the tags that a mapping may use. */
 export const TAG_NAMES: readonly string[] = TAGS
 
+/** What a template may use; `lenient` writes an absent value as nothing, and takes an empty one for absent in a condition. */
+export interface Allowed { tags: readonly string[], filters: typeof FILTERS, lenient: boolean }
+
 /** Liquid, fenced in so that any template may run on the main thread: no files, no code, own properties only, all of it bounded. */
-export function createEngine (): Liquid {
+export function createEngine ({ tags, filters, lenient }: Allowed = { tags: TAGS, filters: FILTERS, lenient: false }): Liquid {
   const liquid = new Liquid({
     templates: {},
     strictFilters: true,
-    strictVariables: true,
+    strictVariables: !lenient,
     lenientIf: true,
     ownPropertyOnly: true,
-    jsTruthy: false,
+    jsTruthy: lenient,
     keepOutputType: true,
     parseLimit: 1e5,
     renderLimit: 50,
     memoryLimit: 1e6,
     operators: chargedOperators()
   })
-  for (const name of Object.keys(liquid.tags)) if (!TAGS.includes(name)) delete liquid.tags[name]
+  for (const name of Object.keys(liquid.tags)) if (!tags.includes(name)) delete liquid.tags[name]
   for (const name of Object.keys(liquid.filters)) delete liquid.filters[name]
-  for (const [name, filter] of Object.entries(FILTERS)) liquid.registerFilter(name, filter)
+  for (const [name, filter] of Object.entries(filters)) liquid.registerFilter(name, filter)
   return liquid
 }
 

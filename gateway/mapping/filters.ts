@@ -9,7 +9,7 @@ type FilterHandler = Extract<FilterImplOptions, (...args: never) => unknown>
 // Of Liquid's filters those that are of use here and take time and memory in proportion to what goes in.
 // Left out are what asks for the clock or for chance, and what nests lists or takes expressions as text.
 const TEXT = ['append', 'prepend', 'upcase', 'downcase', 'capitalize', 'strip', 'lstrip', 'rstrip', 'squish', 'strip_newlines',
-  'strip_html', 'replace', 'replace_first', 'remove', 'remove_first', 'truncate', 'truncatewords', 'split', 'escape', 'url_encode', 'url_decode']
+  'strip_html', 'replace', 'replace_first', 'remove', 'remove_first', 'truncate', 'truncatewords', 'split', 'escape', 'url_encode', 'url_decode', 'base64_encode']
 const LIST = ['join', 'map', 'first', 'last', 'size', 'reverse', 'sort', 'uniq', 'compact', 'slice', 'sum']
 const NUMBER = ['plus', 'minus', 'times', 'divided_by', 'modulo', 'round', 'floor', 'ceil', 'abs', 'at_least', 'at_most']
 const OTHER = ['default', 'json']

@@ -1,12 +1,13 @@
 import type { Liquid, Template } from 'liquidjs'
-import { LiquidError, UndefinedVariableError, AssertionError } from 'liquidjs'
 import type { CompiledTree, Fault, Mapper, Readable, SourceFile } from '../contract.ts'
 import { MappingError, nearest } from '../errors.ts'
+import { syntaxOf, whyNot } from './cause.ts'
 import { checkTemplates, type TemplateFault } from './check.ts'
 import { createEngine, Rendering, TAG_NAMES } from './engine.ts'
 import { FILTERS } from './filters.ts'
 import { directReader } from './leaf.ts'
 import { Budget, MAX_DEPTH } from './limits.ts'
+import { createTexts } from './text.ts'
 import { renderNode, settled, toJson, type Leaf, type Node, type Run } from './tree.ts'
 
 /**
@@ -19,7 +20,8 @@ export function createMapper (): Mapper {
     compile (tree, file, pointer, readable, faults) {
       const node = new Compiler(liquid, file, readable, faults).node(tree, pointer, 0)
       return compiled(node, liquid)
-    }
+    },
+    text: createTexts()
   }
 }
 
@@ -119,25 +121,12 @@ function rendered (templates: Template[], { rendering }: Run): unknown {
   return rendering().leaf(templates)
 }
 
-// Messages of the engine may quote data (a key that came from it, a value a filter choked on): only the template is quoted.
 function located (error: unknown, place: string): MappingError {
-  const inner = causeOf(error)
-  if (inner instanceof MappingError) return new MappingError(`${place}: ${inner.message}`)
-  if (inner instanceof UndefinedVariableError) return new MappingError(`${place}: ${inner.token.getText()} is absent`)
-  if (inner instanceof AssertionError && inner.message === 'memory alloc limit exceeded') return new MappingError(`${place}: takes too much memory`)
-  return new MappingError(`${place}: could not be rendered`)
-}
-
-function causeOf (error: unknown): unknown {
-  let at = error
-  while (!(at instanceof UndefinedVariableError) && LiquidError.is(at) && at.originalError !== undefined) at = at.originalError
-  return at
+  return new MappingError(`${place}: ${whyNot(error)}`)
 }
 
 function syntaxFault (error: unknown, text: string): TemplateFault {
-  const offset = LiquidError.is(error) ? Math.min(error.token.begin, Math.max(text.length - 1, 0)) : 0
-  const cause = causeOf(error)
-  const message = cause instanceof Error ? cause.message.replace(/, line:\d+, col:\d+$/, '').slice(0, 200) : 'is no Liquid template'
+  const { offset, message } = syntaxOf(error, text)
   return { code: 'GW_MAPPING_SYNTAX', offset, message, fix: remedy(message) }
 }
 
