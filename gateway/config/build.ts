@@ -1,13 +1,13 @@
 import { dirname, resolve } from 'node:path'
-import type { ApiKeyConfig, Config, ConnectionConfig, EventTypeConfig, ProviderConfig, Scope, Secret, ShopConfig, Window } from '../contract.ts'
+import type { ApiKeyConfig, Config, ConnectionConfig, EventTypeConfig, GatewayConnectionConfig, ProviderConfig, RecordedTypeConfig, Scope, Secret, ShopConfig, SourceConfig, Window } from '../contract.ts'
 import { below, pointer } from './pointer.ts'
-import { providerPath } from './semantics.ts'
+import { providerPath, sourcePath } from './semantics.ts'
 import type { Source } from './source.ts'
 import { durationMs } from './units.ts'
 
 /** The file's value after the schema and its defaults: what YAML calls the members of Config. */
 export interface Written {
-  server: { host: string, port: number, trust_proxy: string[] }
+  server: { host: string, port: number, trust_proxy: string[], public_url: string | null }
   log: Config['log']
   store: Config['store']
   sandbox: Config['sandbox']
@@ -17,13 +17,26 @@ export interface Written {
   channels: Record<string, { default_provider: string | null }>
   event_types: Record<string, WrittenType>
   providers: Record<string, WrittenProvider>
+  sources: Record<string, WrittenSource>
   delivery: { request_deadline: string, retry_schedule: string[] }
   retention: { identity: string, payload: string }
   shops: WrittenShop[]
 }
 
-interface WrittenType { schema: string, channel: string, setup_group: string, kind: EventTypeConfig['kind'], expires_after: string, person: string | null }
-interface WrittenProvider { path?: string, coming_soon: boolean, base_url: string | null, concurrency: number | null, limits: Record<string, Array<{ max: number, per: string }>> }
+interface WrittenMessage { channel: string, setup_group: string, kind: EventTypeConfig['kind'], expires_after: string }
+type WrittenType = { schema: string, person: string | null } & { [Key in keyof WrittenMessage]: WrittenMessage[Key] | null }
+interface WrittenProvider {
+  path?: string
+  coming_soon: boolean
+  base_url: string | null
+  concurrency: number | null
+  limits: Record<string, Array<{ max: number, per: string }>>
+  options: Record<string, unknown>
+  secrets: Record<string, unknown>
+  connection: WrittenAccount | null
+}
+interface WrittenAccount { sandbox: boolean, auth: string | null, secrets: Record<string, unknown>, account_id: string | null }
+interface WrittenSource { path?: string, sandbox: boolean, secrets: Record<string, unknown>, options: Record<string, unknown> }
 interface WrittenConnection { provider: string, auth: string | null, secrets: Record<string, unknown>, account_id: string | null, settings: Record<string, unknown>, ready: string[] }
 interface WrittenShop { id: string, name: string, domain: string, plan: string, sandbox: boolean, channels: Record<string, string>, connections: WrittenConnection[] }
 
@@ -35,7 +48,7 @@ export function buildConfig (file: Source, written: Written, secrets: Secrets): 
   const { server, log, store, sandbox, plans, delivery, retention } = written
   return deepFreeze({
     file: file.path,
-    server: { host: server.host, port: server.port, trustProxy: server.trust_proxy },
+    server: { host: server.host, port: server.port, trustProxy: server.trust_proxy, publicUrl: publicUrl(written) },
     log: { level: log.level },
     store: { driver: store.driver, path: resolve(dirname(file.path), store.path) },
     sandbox: { enabled: sandbox.enabled, port: sandbox.port, url: sandbox.url },
@@ -43,8 +56,9 @@ export function buildConfig (file: Source, written: Written, secrets: Secrets): 
     plans,
     shopIdPattern: written.shop_id_pattern,
     channels: mapValues(written.channels, channel => ({ defaultProvider: channel.default_provider })),
-    eventTypes: Object.fromEntries(Object.entries(written.event_types).map(([type, value]) => [type, buildType(file, type, value)])),
-    providers: Object.entries(written.providers).map(([id, value]) => buildProvider(file, id, value)),
+    ...buildTypes(file, written),
+    providers: Object.entries(written.providers).map(([id, value]) => buildProvider(file, id, value, written, secrets)),
+    sources: Object.entries(written.sources).map(([id, value]) => buildSource(file, id, value, written, secrets)),
     shops: buildShops(written, secrets),
     delivery: { requestDeadlineMs: durationMs(delivery.request_deadline), retryScheduleMs: delivery.retry_schedule.map(durationMs) },
     retention: { identityMs: durationMs(retention.identity), payloadMs: durationMs(retention.payload) }
@@ -59,26 +73,57 @@ function buildSecurity ({ security }: Written, secrets: Secrets): Config['securi
   }
 }
 
-function buildType (file: Source, type: string, value: WrittenType): EventTypeConfig {
-  return {
-    type,
-    schema: resolve(dirname(file.path), value.schema),
-    channel: value.channel,
-    setupGroup: value.setup_group,
-    kind: value.kind,
-    expiresAfterMs: durationMs(value.expires_after),
-    person: value.person
-  }
+/** Without a slash at the end. In a sandbox of known port nobody but this machine calls back, so that is its address. */
+function publicUrl ({ server, sandbox }: Written): string | null {
+  if (server.public_url !== null) return server.public_url.replace(/\/+$/, '')
+  return sandbox.enabled && server.port !== 0 ? `http://127.0.0.1:${server.port}` : null
 }
 
-function buildProvider (file: Source, id: string, value: WrittenProvider): ProviderConfig {
+/** Types that make a message say how it goes; the others have nothing to say. */
+function buildTypes (file: Source, { event_types: types }: Written): Pick<Config, 'eventTypes' | 'recordedTypes'> {
+  const eventTypes: Config['eventTypes'] = {}
+  const recordedTypes: Config['recordedTypes'] = {}
+  for (const [type, value] of Object.entries(types)) {
+    const recorded: RecordedTypeConfig = { type, schema: resolve(dirname(file.path), value.schema), person: value.person }
+    if (isMessage(value)) eventTypes[type] = { ...recorded, channel: value.channel, setupGroup: value.setup_group, kind: value.kind, expiresAfterMs: durationMs(value.expires_after) }
+    else recordedTypes[type] = recorded
+  }
+  return { eventTypes, recordedTypes }
+}
+
+function isMessage (value: WrittenType): value is WrittenType & WrittenMessage {
+  return value.channel !== null
+}
+
+function buildProvider (file: Source, id: string, value: WrittenProvider, { sandbox }: Written, secrets: Secrets): ProviderConfig {
+  const at = pointer('providers', id)
+  const { connection } = value
+  const played = connection?.sandbox === true && !sandbox.enabled
   return {
     id,
     path: providerPath(file, id, value.path ?? null),
-    comingSoon: value.coming_soon,
+    comingSoon: value.coming_soon || played,
     baseUrl: value.base_url,
     concurrency: value.concurrency,
-    limits: mapValues(value.limits, windows => windows.map(({ max, per }): Window => ({ max, perMs: durationMs(per) })))
+    limits: mapValues(value.limits, windows => windows.map(({ max, per }): Window => ({ max, perMs: durationMs(per) }))),
+    options: value.options,
+    secrets: buildRotations(value.secrets, below(at, 'secrets'), secrets),
+    connection: connection === null || played ? null : buildAccount(connection, below(below(at, 'connection'), 'secrets'), secrets)
+  }
+}
+
+function buildAccount (value: WrittenAccount, at: string, secrets: Secrets): GatewayConnectionConfig {
+  return { auth: value.auth, secrets: buildSecrets(value.secrets, at, secrets), accountId: value.account_id }
+}
+
+function buildSource (file: Source, id: string, value: WrittenSource, { sandbox }: Written, secrets: Secrets): SourceConfig {
+  const off = value.sandbox && !sandbox.enabled
+  return {
+    id,
+    off,
+    path: sourcePath(file, id, value.path ?? null),
+    secrets: off ? {} : buildRotations(value.secrets, pointer('sources', id, 'secrets'), secrets),
+    options: value.options
   }
 }
 
@@ -95,11 +140,23 @@ function buildConnection (value: WrittenConnection, at: string, secrets: Secrets
   return {
     provider: value.provider,
     auth: value.auth,
-    secrets: Object.fromEntries(Object.keys(value.secrets).map(field => [field, secretAt(secrets, below(at, field))])),
+    secrets: buildSecrets(value.secrets, at, secrets),
     accountId: value.account_id,
     settings: value.settings,
     ready: value.ready
   }
+}
+
+function buildSecrets (written: Record<string, unknown>, at: string, secrets: Secrets): Record<string, Secret> {
+  return Object.fromEntries(Object.keys(written).map(field => [field, secretAt(secrets, below(at, field))]))
+}
+
+/** Of each name one secret, or those of a rotation in their order. */
+function buildRotations (written: Record<string, unknown>, at: string, secrets: Secrets): Record<string, Secret[]> {
+  return Object.fromEntries(Object.entries(written).map(([field, value]) => {
+    const place = below(at, field)
+    return [field, Array.isArray(value) ? value.map((_, i) => secretAt(secrets, below(place, i))) : [secretAt(secrets, place)]]
+  }))
 }
 
 function secretAt (secrets: Secrets, at: string): Secret {

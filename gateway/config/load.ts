@@ -24,6 +24,8 @@ export interface LoadOptions {
   createSecrets: boolean
   /** Instead of the file's `sandbox.enabled`. */
   sandbox?: boolean
+  /** Instead of the file's `server.port`. */
+  port?: number
 }
 
 export interface Loaded {
@@ -35,16 +37,16 @@ export interface Loaded {
 }
 
 /** Reads `gateway.config.yaml` into a frozen Config, or tells everything that is wrong with it. Does not throw for what it finds. */
-export async function loadConfig ({ file, cwd, env, createSecrets, sandbox }: LoadOptions): Promise<Loaded> {
+export async function loadConfig ({ file, cwd, env, createSecrets, sandbox, port }: LoadOptions): Promise<Loaded> {
   const files = createFiles({ cwd, env })
   const read = files.read(file, { substitute: true })
   if (!(read.file instanceof Source)) return { config: null, faults: read.faults, files }
   const source = read.file
-  const root = new Cursor(withDefaults(source.value, sandbox))
+  const root = new Cursor(withDefaults(source.value, { sandbox, port }))
   const sandboxOn = root.get('sandbox', 'enabled').value === true
 
   const everySecret = declaredSecrets(root, true)
-  hideLiterals(source, everySecret)
+  hideLiterals(source, root)
   const literals = literalFaults(source, everySecret)
   const secrets = readSecrets(source, files, env, declaredSecrets(root, sandboxOn))
   const faults = [
@@ -66,14 +68,15 @@ export async function loadConfig ({ file, cwd, env, createSecrets, sandbox }: Lo
 }
 
 // The defaults stand in the schema and nowhere else. A value of the wrong form keeps it; its fault is told elsewhere.
-function withDefaults (value: unknown, sandbox: boolean | undefined): unknown {
+function withDefaults (value: unknown, instead: { sandbox: boolean | undefined, port: number | undefined }): unknown {
   const filled = structuredClone(value)
   fillDefaults(filled)
-  if (sandbox !== undefined) setSandbox(filled, sandbox)
+  if (instead.sandbox !== undefined) set(filled, 'sandbox', 'enabled', instead.sandbox)
+  if (instead.port !== undefined) set(filled, 'server', 'port', instead.port)
   return filled
 }
 
-function setSandbox (value: unknown, enabled: boolean): void {
-  const section = new Cursor(value).get('sandbox').value
-  if (typeof section === 'object' && section !== null) (section as Record<string, unknown>)['enabled'] = enabled
+function set (value: unknown, section: string, key: string, instead: unknown): void {
+  const at = new Cursor(value).get(section).value
+  if (typeof at === 'object' && at !== null) (at as Record<string, unknown>)[key] = instead
 }

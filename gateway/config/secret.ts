@@ -42,8 +42,8 @@ export class UnmadeSecret extends HiddenSecret {
   }
 }
 
-/** What a secret is for; each has rules of its own. */
-export type SecretUse = 'encryption_key' | 'person_key' | 'api_key' | 'provider'
+/** What a secret is for; each has rules of its own. `webhook`: others sign with it what they send here, so whoever guesses it is believed. */
+export type SecretUse = 'encryption_key' | 'person_key' | 'api_key' | 'provider' | 'webhook'
 
 /** Why a text cannot serve as this secret, or null. Never repeats the text. */
 export function secretFault (text: string, use: SecretUse): string | null {
@@ -51,6 +51,7 @@ export function secretFault (text: string, use: SecretUse): string | null {
   if (/[\s\p{Cc}]/u.test(text)) return 'the secret holds white space or control characters'
   if (use === 'encryption_key' || use === 'person_key') return keyFault(text)
   if (use === 'api_key' && text.length < 24) return 'the API key has fewer than 24 characters'
+  if (use === 'webhook' && text.length < 16) return 'the secret has fewer than 16 characters'
   return isSample(text) ? 'the secret is a sample value' : null
 }
 

@@ -16,22 +16,35 @@ export interface Secrets { found: Map<string, Secret>, unmade: Declared[] }
 /** Keys of a declaration whose values may be shown. */
 const PUBLIC = new Set(['id', 'env', 'file', 'generate', 'prefix', 'scopes', 'shops'])
 
-/** Every declaration of a secret; those of sandbox shops only where there is a sandbox. */
+/** Every declaration of a secret; those of the sandbox's shops, accounts and sources only where there is a sandbox. */
 export function declaredSecrets (root: Cursor, sandbox: boolean): Declared[] {
   const security = root.get('security')
-  const shops = root.get('shops').items().filter(shop => sandbox || shop.get('sandbox').value !== true)
+  const isThere = (at: Cursor): boolean => sandbox || at.get('sandbox').value !== true
+  const shops = root.get('shops').items().filter(isThere)
+  const folders = ['providers', 'sources'].flatMap(section => root.get(section).entries()).map(([, folder]) => folder)
   return [
     ...security.get('encryption_keys').items().map(at => ({ at, use: 'encryption_key' as const })),
     { at: security.get('person_key'), use: 'person_key' },
     ...security.get('api_keys').items().map(at => ({ at, use: 'api_key' as const })),
-    ...shops.flatMap(shop => shop.get('connections').items())
+    ...folders.filter(isThere).flatMap(folder => folder.get('secrets').entries()).flatMap(([, at]) => Array.isArray(at.value) ? at.items() : [at])
+      .map(at => ({ at, use: 'webhook' as const })),
+    ...[...folders.map(folder => folder.get('connection')).filter(isThere), ...shops.flatMap(shop => shop.get('connections').items())]
       .flatMap(connection => connection.get('secrets').entries())
       .map(([, at]) => ({ at, use: 'provider' as const }))
   ]
 }
 
+/** Every place that holds secrets by name. */
+function secretTables (root: Cursor): Cursor[] {
+  const folders = ['providers', 'sources'].flatMap(section => root.get(section).entries()).map(([, folder]) => folder)
+  const connections = root.get('shops').items().flatMap(shop => shop.get('connections').items())
+  return [...folders, ...folders.map(folder => folder.get('connection')), ...connections].map(at => at.get('secrets'))
+}
+
 /** Where a secret may have been written out: no fault of the file shows it, whatever the fault is about. */
-export function hideLiterals (file: Source, declared: Declared[]): void {
+export function hideLiterals (file: Source, root: Cursor): void {
+  for (const table of secretTables(root)) if (isLiteral(table) || Array.isArray(table.value)) file.hide(table.pointer)
+  const declared = declaredSecrets(root, true)
   for (const { at } of declared) {
     if (isLiteral(at)) file.hide(at.pointer)
     for (const [key, child] of at.entries()) if (!PUBLIC.has(key) || child.keys().length > 0) file.hide(child.pointer)
@@ -114,7 +127,7 @@ function accept (file: Source, from: Cursor, raw: string, use: SecretUse): Read 
 }
 
 function remedy (use: SecretUse): string {
-  if (use === 'provider') return CODES.GW_CONFIG_SECRET.fix
+  if (use === 'provider' || use === 'webhook') return CODES.GW_CONFIG_SECRET.fix
   return 'Make one: node -p "crypto.randomBytes(32).toString(\'base64url\')".'
 }
 

@@ -14,7 +14,7 @@ const MAX_REQUEST_MS = 60_000
 
 /** What the form of the config cannot say: names that must agree, files that must be there, values that depend on others. */
 export function semanticFaults (file: Source, files: Files, root: Cursor, sandboxOn: boolean): Fault[] {
-  const faults = [...duplicates(file, root), ...references(file, root), ...values(file, root, sandboxOn), ...present(file, files, root)]
+  const faults = [...duplicates(file, root), ...references(file, root), ...messages(file, root), ...values(file, root, sandboxOn), ...present(file, files, root)]
   return faults.filter(fault => !file.isUnresolved(fault.path))
 }
 
@@ -26,12 +26,18 @@ export function providerPath (file: Source, id: string, given: string | null): s
   return existsSync(plugin) ? plugin : join(base, 'config', 'providers', id)
 }
 
+/** Absolute path of a source's folder: the one given, else plugins/<id>. */
+export function sourcePath (file: Source, id: string, given: string | null): string {
+  return resolve(dirname(file.path), given ?? join('plugins', id))
+}
+
 function duplicates (file: Source, root: Cursor): Fault[] {
   const { security, shops } = { security: root.get('security'), shops: root.get('shops').items() }
   return [
     ...twice(file, security.get('encryption_keys').items(), 'id', 'encryption key'),
     ...twice(file, security.get('api_keys').items(), 'id', 'API key'),
     ...twice(file, shops, 'id', 'shop'),
+    ...sameAddress(file, root),
     ...shops.flatMap(shop => twice(file, shop.get('connections').items(), 'provider', 'connection of this shop'))
   ]
 }
@@ -45,6 +51,31 @@ function twice (file: Source, items: Cursor[], key: string, what: string): Fault
     return repeated
   })
   return repeats.map(at => file.fault('GW_CONFIG_DUPLICATE', at.pointer, `there is another ${what} with the ${key} "${shown(file, at)}"`, CODES.GW_CONFIG_DUPLICATE.fix))
+}
+
+/** A provider's call-backs and a source's webhooks both come in below /webhooks/<id>. */
+function sameAddress (file: Source, root: Cursor): Fault[] {
+  const providers = root.get('providers').keys()
+  return root.get('sources').entries().filter(([id]) => providers.includes(id))
+    .map(([id, at]) => file.fault('GW_CONFIG_DUPLICATE', at.pointer, `there is a provider called "${id}", and both answer below /webhooks/${id}`, 'Give the source an id of its own.', { key: true }))
+}
+
+/** What says how a message goes; a type without all of it makes none. */
+const MESSAGE = ['channel', 'setup_group', 'kind', 'expires_after']
+
+/** Half of it is more likely forgotten than meant. */
+function messages (file: Source, root: Cursor): Fault[] {
+  return root.get('event_types').entries().flatMap(([, type]) => {
+    const missing = MESSAGE.filter(key => type.get(key).value === null || type.get(key).value === undefined)
+    if (missing.length === 0 || missing.length === MESSAGE.length) return []
+    const there = MESSAGE.filter(key => !missing.includes(key))
+    const fix = `Add ${listed(missing)}; or leave out ${listed(there)} too, where the type is only kept and makes no message.`
+    return [file.fault('GW_CONFIG_MISSING_KEY', type.pointer, `${type.pointer} has ${listed(there)} and no ${listed(missing)}`, fix, { key: true })]
+  })
+}
+
+function listed (keys: string[]): string {
+  return keys.map(key => `"${key}"`).join(', ')
 }
 
 function references (file: Source, root: Cursor): Fault[] {
@@ -83,6 +114,7 @@ function values (file: Source, root: Cursor, sandboxOn: boolean): Fault[] {
   return [
     ...root.get('server', 'trust_proxy').items().filter(at => at.text() !== null && !isNetwork(at.text()!))
       .map(at => wrong(file, at, 'is no address or network', 'Write it like 10.0.0.0/8.')),
+    ...publicUrl(file, root.get('server', 'public_url')),
     ...ports(file, root, sandboxOn),
     ...sandbox.text() !== null && !isLoopback(sandbox.text()!)
       ? [wrong(file, sandbox, 'is not http:// on a loopback address', 'Write it like http://127.0.0.1:8081.')]
@@ -102,6 +134,15 @@ function ports (file: Source, root: Cursor, sandboxOn: boolean): Fault[] {
   const within = sandboxOn && root.get('sandbox', 'url').value === null
   if (!within || !port.value || port.value !== root.get('server', 'port').value) return []
   return [wrong(file, port, 'is the gateway\'s own port', 'Give the sandbox another one; 0 takes any that is free.')]
+}
+
+function publicUrl (file: Source, at: Cursor): Fault[] {
+  const text = at.text()
+  if (text === null) return []
+  const url = URL.canParse(text) ? new URL(text) : null
+  const plain = url !== null && !/[?#\s\\]/.test(text) && url.username === '' && url.password === ''
+  if (plain && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname)))) return []
+  return [wrong(file, at, 'is neither a plain https:// address nor http:// on a loopback address', 'Write it like https://sms.example.com, without credentials or query.')]
 }
 
 function baseUrl (file: Source, at: Cursor, sandboxUrl: string | null): Fault[] {
@@ -139,6 +180,11 @@ function present (file: Source, files: Files, root: Cursor): Fault[] {
       if (file.isUnresolved(given.pointer)) return []
       const manifest = join(providerPath(file, id, given.text()), 'provider.yaml')
       return files.text(manifest, { file, pointer: given.text() === null ? provider.pointer : given.pointer }).faults
+    }),
+    ...root.get('sources').entries().flatMap(([id, source]) => {
+      const given = source.get('path')
+      if (file.isUnresolved(given.pointer)) return []
+      return files.text(join(sourcePath(file, id, given.text()), 'index.ts'), { file, pointer: given.text() === null ? source.pointer : given.pointer }).faults
     })
   ]
 }
@@ -155,7 +201,11 @@ function isLoopback (text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname, pathname, search, hash, username, password } = new URL(text)
   const bare = pathname === '/' && search + hash + username + password === ''
-  return bare && protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname))
+  return bare && protocol === 'http:' && isLoopbackHost(hostname)
+}
+
+function isLoopbackHost (hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
 
 function shown (file: Source, at: Cursor): string {

@@ -1,20 +1,22 @@
 // A shop's account at a provider: what it is made of, the steps that store it, and how it is read again.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { Provider, Row, Runtime, Step, Store } from '../contract.ts'
-import type { Reason } from '../reasons.ts'
 import type { Vault } from './vault.ts'
 
 const SLOTS = 256
 
 export interface Connection {
-  id: string
+  /** Null where a shop has none of its own at the platform's account. */
+  id: string | null
   provider: string
+  /** The account is the platform's: the shop gives settings, and nothing has to be set up. */
+  platform: boolean
   /** Which of the manifest's `auth` ways its secrets belong to. */
   auth: string
   accountId: string
   accountKey: number
   account: string
-  accountHeld: Reason | null
   settings: Record<string, unknown>
   ready: string[]
   /** Null where they cannot be opened: the key they were sealed with is gone, or they were changed. */
@@ -44,9 +46,7 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
   return {
     account,
     steps: [
-      { name: 'ensure_account', params: { provider: provider.id, account, slot: slotOf(`${provider.id}/${account}`) } },
-      { name: 'release_account', params: { provider: provider.id, account } },
-      ...(before !== null && before.account !== account ? [{ name: 'inherit_account', params: { provider: provider.id, account, before: before.account } }] : []),
+      ...accountSteps(provider.id, account, before?.account ?? null),
       { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), now } },
       { name: 'drop_secrets', params: place },
       ...Object.entries(input.secrets).map(([field, text]) => {
@@ -57,6 +57,20 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
   }
 }
 
+/** The row of an account, where there is none yet. */
+export function accountStep (provider: string, account: string): Step {
+  return { name: 'ensure_account', params: { provider, account, slot: slotOf(`${provider}/${account}`) } }
+}
+
+/** The row of an account whose credentials were given anew, and what held it is lifted. `before`: what stood for it till now. */
+export function accountSteps (provider: string, account: string, before: string | null): Step[] {
+  return [
+    accountStep(provider, account),
+    { name: 'release_account', params: { provider, account } },
+    ...(before !== null && before !== account ? [{ name: 'inherit_account', params: { provider, account, before } }] : [])
+  ]
+}
+
 /** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */
 function accountOf (provider: Provider, input: ConnectionInput, settings: Record<string, unknown>, vault: Vault): string {
   if (input.accountId !== null) return provider.account({ account_id: input.accountId, settings })
@@ -64,16 +78,23 @@ function accountOf (provider: Provider, input: ConnectionInput, settings: Record
   return `key:${vault.fingerprint(`account ${provider.id}`, secrets).toString('hex')}`
 }
 
+/** The step that changes these settings and nothing else; null where they are so already, or there is no connection. */
+export function adjustStep (shop: ShopOf, connection: Connection | undefined, settings: Record<string, unknown>, runtime: Runtime): Step | null {
+  if (!connection || Object.keys(settings).every(name => isDeepStrictEqual(settings[name], connection.settings[name]))) return null
+  const { provider, auth, accountId, account, ready } = connection
+  return { name: 'adjust_connection', params: { shop_key: shop.key, provider, id: runtime.id('con_'), auth, account_id: accountId, account, settings: JSON.stringify(settings), ready: JSON.stringify(ready), now: runtime.now() } }
+}
+
 export async function readConnection (shop: ShopOf, row: Row, store: Store, vault: Vault): Promise<Connection> {
   const provider = String(row.provider)
   return {
     id: String(row.id),
     provider,
+    platform: false,
     auth: String(row.auth),
     accountId: String(row.account_id),
     accountKey: Number(row.account_key),
     account: String(row.account),
-    accountHeld: row.held_reason as Reason | null,
     settings: JSON.parse(String(row.settings)) as Record<string, unknown>,
     ready: JSON.parse(String(row.ready)) as string[],
     secrets: opened(await store.read('secrets', { connection_key: row.connection_key as number }), shop, provider, vault)

@@ -11,7 +11,7 @@ export interface RouteFacts {
   /** A provider was chosen, or a default exists, by this id. */
   chosen: string | null
   /** `secrets` is null where the stored ones cannot be opened. */
-  connection: { ready: readonly string[], secrets: object | null } | null
+  connection: { platform: boolean, ready: readonly string[], secrets: object | null } | null
   setupGroup: string
 }
 
@@ -24,7 +24,7 @@ export function heldReason (facts: RouteFacts): Reason | null {
   if (!planAllows(facts.provider, facts.capabilities)) return 'plan_too_low'
   if (facts.connection === null) return 'not_connected'
   if (facts.connection.secrets === null) return 'credentials_unreadable'
-  if (!facts.connection.ready.includes(facts.setupGroup)) return 'setup_open'
+  if (!facts.connection.platform && !facts.connection.ready.includes(facts.setupGroup)) return 'setup_open'
   return null
 }
 

@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Detail, Provider } from '../contract.ts'
 import { GatewayError, MappingError } from '../errors.ts'
-import { sentence } from '../reasons.ts'
+import { sentence, type Reason } from '../reasons.ts'
 import type { Connection } from './connections.ts'
 import type { Shops, ShopState } from './shops.ts'
 
@@ -31,7 +31,6 @@ const SHOP_BODY = {
 const CONNECTION_BODY = {
   type: 'object',
   additionalProperties: false,
-  required: ['secrets'],
   properties: {
     auth: text(100),
     secrets: { type: 'object', maxProperties: 20, additionalProperties: { type: 'string', minLength: 1, maxLength: 4096 } },
@@ -43,7 +42,7 @@ const CONNECTION_BODY = {
 const LIST = { querystring: { type: 'object', additionalProperties: false, properties: { limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 }, cursor: { type: 'string', maxLength: 200 } } } } as const
 
 interface ShopBody { name: string, domain: string, plan: string, active?: boolean }
-interface ConnectionBody { auth?: string, secrets: Record<string, string>, account_id?: string, settings?: Record<string, unknown>, ready?: string[] }
+interface ConnectionBody { auth?: string, secrets?: Record<string, string>, account_id?: string, settings?: Record<string, unknown>, ready?: string[] }
 interface At { shop: string, channel: string, provider: string }
 
 export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): void {
@@ -61,7 +60,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     return { items: items.map(({ id, name, domain, plan, active }) => ({ id, name, domain, plan, active })), next_cursor: last ? options.cursors.seal(last.id, bound) : null }
   })
 
-  app.get<{ Params: At }>('/v1/shops/:shop', read, async request => shopView(await load(request, options), options))
+  app.get<{ Params: At }>('/v1/shops/:shop', read, async request => await shopView(await load(request, options), options))
 
   app.put<{ Params: At, Body: ShopBody }>('/v1/shops/:shop', { ...write, schema: { body: SHOP_BODY } }, async request => {
     const id = request.params.shop
@@ -69,40 +68,44 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     if (!new RegExp(options.shopIdPattern).test(id)) throw invalid('/shop', 'pattern', `must match ${options.shopIdPattern}`)
     if (!options.plans.includes(request.body.plan)) throw invalid('/plan', 'enum', `one of ${options.plans.join(', ')}`)
     const { name, domain, plan, active = true } = request.body
-    return shopView(await shops.put({ id, name, domain, plan, active }, caller(request).id), options)
+    return await shopView(await shops.put({ id, name, domain, plan, active }, caller(request).id), options)
   })
 
-  app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel', read, async request => channelView(await load(request, options), channelOf(request, options), options))
+  app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel', read, async request => {
+    const state = await load(request, options)
+    return channelView(state, channelOf(request, options), await shops.held(state), options)
+  })
 
   app.put<{ Params: At, Body: { provider: string } }>('/v1/shops/:shop/channels/:channel', {
     ...write,
     schema: { body: { type: 'object', additionalProperties: false, required: ['provider'], properties: { provider: text(100) } } }
   }, async request => {
     const channel = channelOf(request, options)
-    const state = await load(request, options)
-    return channelView(await shops.setChannel(state.shop.id, channel, request.body.provider, caller(request).id), channel, options)
+    const { shop } = await load(request, options)
+    const state = await shops.setChannel(shop.id, channel, request.body.provider, caller(request).id)
+    return channelView(state, channel, await shops.held(state), options)
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop/providers/:provider', read, async request =>
-    providerView(await load(request, options), providerOf(request, options), options))
+    await providerView(await load(request, options), providerOf(request, options), options))
 
   app.put<{ Params: At, Body: ConnectionBody }>('/v1/shops/:shop/providers/:provider/connection', { ...write, schema: { body: CONNECTION_BODY } }, async request => {
     const provider = providerOf(request, options)
     const state = await load(request, options)
-    const { auth, secrets, account_id: accountId = null, settings = {}, ready = [] } = request.body
+    const { auth, secrets = {}, account_id: accountId = null, settings = {}, ready = [] } = request.body
     const way = auth ?? Object.keys(provider.auth)[0] ?? ''
     const faults = connectionFaults(provider, way, request.body, options)
     // Whoever names another shop's account joins its limits, and what holds it.
     if (accountId !== null && caller(request).shops !== '*') faults.push({ path: '/account_id', rule: 'scope', message: 'only a caller for all shops may name the account' })
     if (faults.length > 0) throw new GatewayError('GW_REQUEST_INVALID', `The connection does not fit ${provider.title}.`, { details: faults })
-    return providerView(await shops.putConnection(state.shop.id, provider.id, { auth: way, secrets, accountId, settings, ready }, caller(request).id), provider, options)
+    return await providerView(await shops.putConnection(state.shop.id, provider.id, { auth: way, secrets, accountId, settings, ready }, caller(request).id), provider, options)
   })
 
   app.delete<{ Params: At }>('/v1/shops/:shop/providers/:provider/connection', write, async request => {
     const provider = providerOf(request, options)
     const state = await load(request, options)
     if (!state.connections.has(provider.id)) throw new GatewayError('GW_NOT_FOUND', `${state.shop.id} has no connection to ${provider.title}.`)
-    return providerView(await shops.deleteConnection(state.shop.id, provider.id, caller(request).id), provider, options)
+    return await providerView(await shops.deleteConnection(state.shop.id, provider.id, caller(request).id), provider, options)
   })
 }
 
@@ -131,14 +134,27 @@ function providerOf (request: FastifyRequest<{ Params: At }>, { providers }: Sho
 
 /** Values of secrets are never repeated in a fault. */
 function connectionFaults (provider: Provider, way: string, body: ConnectionBody, options: ShopRoutesOptions): Detail[] {
+  const faults = provider.connection === 'gateway' ? notTheShops(body) : accountFaults(provider, way, body, options)
+  return [...faults, ...options.violations({ ...provider.settings, required: [] }, body.settings ?? {}, '/settings'), ...provider.settingsFaults(body.settings ?? {})]
+}
+
+/** Of the platform's account a shop has nothing to give. */
+function notTheShops ({ auth, secrets = {}, account_id: accountId, ready }: ConnectionBody): Detail[] {
+  const given = { auth, ...Object.fromEntries(Object.entries(secrets).map(([field, value]) => [`secrets/${field}`, value])), account_id: accountId, ready }
+  return Object.entries(given).filter(([, value]) => value !== undefined)
+    .map(([name]) => ({ path: `/${name}`, rule: 'gateway', message: 'the account is the platform\'s and is set up already: give settings only' }))
+}
+
+function accountFaults (provider: Provider, way: string, { secrets = {}, ready = [] }: ConnectionBody, options: ShopRoutesOptions): Detail[] {
   const known = Object.hasOwn(provider.auth, way) ? provider.auth[way] : undefined
   if (!known) return [{ path: '/auth', rule: 'enum', message: `one of ${Object.keys(provider.auth).join(', ')}` }]
   const faults: Detail[] = []
-  for (const field of known.fields) if (body.secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
-  for (const field of Object.keys(body.secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })
-  for (const [i, group] of (body.ready ?? []).entries()) if (!options.setupGroups.includes(group)) faults.push({ path: `/ready/${i}`, rule: 'enum', message: `one of ${options.setupGroups.join(', ')}`, got: group })
-  if (faults.length === 0) faults.push(...unusable(provider, way, body.secrets))
-  return [...faults, ...options.violations({ ...provider.settings, required: [] }, body.settings ?? {}, '/settings')]
+  for (const field of known.fields) if (secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
+  for (const field of Object.keys(secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })
+  for (const [i, group] of ready.entries()) if (!options.setupGroups.includes(group)) faults.push({ path: `/ready/${i}`, rule: 'enum', message: `one of ${options.setupGroups.join(', ')}`, got: group })
+  if (faults.length > 0) return faults
+  const misshapen = provider.secretFaults(way, secrets)
+  return misshapen.length > 0 ? misshapen : unusable(provider, way, secrets)
 }
 
 /** A key with a line break, say, would only show when the first message is sent. */
@@ -156,7 +172,8 @@ function invalid (path: string, rule: string, message: string): GatewayError {
   return new GatewayError('GW_REQUEST_INVALID', 'The request does not fit.', { details: [{ path, rule, message }] })
 }
 
-function shopView (state: ShopState, options: ShopRoutesOptions): object {
+async function shopView (state: ShopState, options: ShopRoutesOptions): Promise<object> {
+  const held = await options.shops.held(state)
   const { id, name, domain, plan, active } = state.shop
   return {
     id,
@@ -164,19 +181,24 @@ function shopView (state: ShopState, options: ShopRoutesOptions): object {
     domain,
     plan,
     active,
-    channels: Object.fromEntries(options.channels.map(channel => [channel, channelView(state, channel, options)])),
-    connections: [...state.connections.values()].map(connectionView)
+    channels: Object.fromEntries(options.channels.map(channel => [channel, channelView(state, channel, held, options)])),
+    connections: [...state.connections.values()].map(connection => connectionView(connection, held))
   }
 }
 
-function channelView (state: ShopState, channel: string, options: ShopRoutesOptions): object {
+type Held = ReadonlyMap<number, Reason>
+
+function channelView (state: ShopState, channel: string, held: Held, options: ShopRoutesOptions): object {
   const provider = options.shops.providerOf(state, channel)
   const title = (provider && options.providers.get(provider)?.title) ?? provider ?? ''
   const queues = [...state.queues.values()].filter(queue => queue.channel === channel)
   return {
     provider,
     chosen: state.channels.has(channel),
-    queues: queues.map(queue => ({ setup_group: queue.setupGroup, held_reason: queue.held, sentence: queue.held && sentence(queue.held, title) })),
+    queues: queues.map(queue => {
+      const reason = queue.held ?? held.get(queue.accountKey ?? 0) ?? null
+      return { setup_group: queue.setupGroup, held_reason: reason, sentence: reason && sentence(reason, title) }
+    }),
     providers: options.shops.providersOf(channel).map(id => {
       const refusal = options.shops.refusal(state.shop, options.providers.get(id) as Provider)
       return { id, title: options.providers.get(id)?.title, available: refusal === null, ...(refusal && { reason: refusal, sentence: sentence(refusal, options.providers.get(id)?.title ?? id) }) }
@@ -184,15 +206,17 @@ function channelView (state: ShopState, channel: string, options: ShopRoutesOpti
   }
 }
 
-function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): object {
+async function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): Promise<object> {
   const connection = state.connections.get(provider.id)
   const refusal = options.shops.refusal(state.shop, provider)
-  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection) : null }
+  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection, await options.shops.held(state)) : null }
 }
 
 /** Secrets are write-only: the names of the fields, and the last four characters of long ones. */
-function connectionView (connection: Connection): object {
-  const { id, provider, auth, accountId, accountHeld, settings, ready, secrets } = connection
+function connectionView (connection: Connection, held: Held): object {
+  const { id, provider, platform, auth, accountId, accountKey, settings, ready, secrets } = connection
+  const accountHeld = held.get(accountKey) ?? null
+  if (platform) return { id, provider, connection: 'gateway', status: accountHeld === null ? 'connected' : 'refused', reason: accountHeld, settings }
   const hints = secrets && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
-  return { id, provider, auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : accountHeld === null ? 'connected' : 'refused', reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
+  return { id, provider, connection: 'shop', auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : accountHeld === null ? 'connected' : 'refused', reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
 }

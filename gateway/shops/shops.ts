@@ -4,29 +4,13 @@
 import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
-import { connectionSteps, readConnection, type Connection, type ConnectionInput } from './connections.ts'
+import { adjustStep, connectionSteps, readConnection, type ConnectionInput } from './connections.ts'
+import { platformAccounts, platformConnection, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
+import { queueOf, shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
 import type { Vault } from './vault.ts'
 
-export interface Shop { key: number, id: string, name: string, domain: string, plan: string, active: boolean }
-
-export interface Queue { key: number, channel: string, setupGroup: string, provider: string | null, accountKey: number | null, held: Reason | null }
-
-/** A shop with all that sending needs. */
-export interface ShopState {
-  shop: Shop
-  channels: Map<string, string>
-  connections: Map<string, Connection>
-  queues: Map<string, Queue>
-}
-
-/** As much of a shop as decides where its queues go. */
-interface RouteState {
-  shop: Shop
-  channels: ReadonlyMap<string, string>
-  connections: ReadonlyMap<string, Pick<Connection, 'account' | 'ready' | 'secrets'>>
-  queues: ReadonlyMap<string, Queue>
-}
+export type { Queue, Shop, ShopState } from './state.ts'
 
 const CACHED_SHOPS = 20_000
 
@@ -36,11 +20,14 @@ export class Shops {
   #runtime: Runtime
   #config: Config
   #providers: ReadonlyMap<string, Provider>
+  #platform: PlatformAccounts = new Map()
   #cache = new Map<string, ShopState>()
   #turn: Promise<unknown> = Promise.resolve()
   #byKey = new Map<number, string>()
-  /** Told after every change with the accounts that may have something to send now. */
+  /** Told of accounts that were put right: what was held for them may go. */
   onChange: (accountKeys: number[]) => void = () => {}
+  /** Told of accounts that may have something to send now, though nothing about them has changed: a shop came to the platform's. */
+  onWork: (accountKeys: number[]) => void = () => {}
 
   constructor (options: { store: Store, vault: Vault, runtime: Runtime, config: Config, providers: ReadonlyMap<string, Provider> }) {
     this.#store = options.store
@@ -51,10 +38,13 @@ export class Shops {
   }
 
   /** Another generation: other plans, providers, defaults. `refreshAll` brings the queue rows after it. */
-  use (config: Config, providers: ReadonlyMap<string, Provider>): void {
+  async use (config: Config, providers: ReadonlyMap<string, Provider>): Promise<void> {
+    const { accounts, changed } = await platformAccounts(config, providers, { store: this.#store, vault: this.#vault, runtime: this.#runtime })
     this.#config = config
     this.#providers = providers
+    this.#platform = accounts
     this.#cache.clear()
+    if (changed.length > 0) this.onChange(changed)
   }
 
   /** The shop when it is at hand, undefined when it must be loaded. */
@@ -117,11 +107,21 @@ export class Shops {
       const before = await this.#existing(id)
       this.#mayUse(before.shop, provider)
       const { account, steps } = this.#connect(before, provider, input)
-      const after = withConnection(before, providerId, { account, ready: input.ready, secrets: input.secrets })
+      const after = withConnection(before, providerId, { platform: provider.connection === 'gateway', account, ready: input.ready, secrets: input.secrets })
       return await this.#change(id, [...steps, ...this.#queueSteps(after), this.#audit(actor, 'connection.put', id, providerId)])
     })
   }
 
+  /** What the provider's answers asked for: settings of a connection, kept where they are not so already. All else of it stays. */
+  async adjust (id: string, providerId: string, settings: Record<string, unknown>): Promise<void> {
+    await this.#inTurn(async () => {
+      const { shop, connections } = await this.#existing(id)
+      const step = adjustStep(shop, connections.get(providerId), settings, this.#runtime)
+      if (step !== null) await this.#change(id, [step, this.#audit('provider', 'connection.adjusted', id, `${providerId} ${Object.keys(settings).join(' ')}`)])
+    })
+  }
+
+  /** At the platform's account: back to its own settings. */
   async deleteConnection (id: string, providerId: string, actor: string): Promise<ShopState> {
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
@@ -129,7 +129,7 @@ export class Shops {
       return await this.#change(id, [
         { name: 'drop_secrets', params },
         { name: 'delete_connection', params },
-        ...this.#queueSteps(withConnection(before, providerId, null)),
+        ...(this.#platform.has(providerId) ? [] : this.#queueSteps(withConnection(before, providerId, null))),
         this.#audit(actor, 'connection.delete', id, providerId)
       ])
     })
@@ -146,6 +146,16 @@ export class Shops {
     const loaded = (await this.get(state.shop.id))?.queues.get(at)
     if (!loaded) throw new Error(`the queue ${at} of ${state.shop.id} was not written`)
     return loaded
+  }
+
+  /** What holds each account of a shop just now; those that nothing holds are not in it. */
+  async held (state: ShopState): Promise<Map<number, Reason>> {
+    const held = new Map<number, Reason>()
+    for (const { accountKey } of state.connections.values()) {
+      const [row] = await this.#store.read('account', { account_key: accountKey })
+      if (row?.held_reason) held.set(accountKey, row.held_reason as Reason)
+    }
+    return held
   }
 
   providerOf (state: ShopState, channel: string): string | null {
@@ -169,6 +179,7 @@ export class Shops {
    * was last applied; what else happened to them stays.
    */
   async declare (): Promise<void> {
+    await this.use(this.#config, this.#providers)
     for (const declared of this.#config.shops) {
       const secrets = declared.connections.map(connection => Object.entries(connection.secrets).map(([field, secret]) => [field, secret.reveal()]))
       const mark = this.#vault.fingerprint('declared', JSON.stringify([declared, secrets])).toString('hex')
@@ -228,6 +239,10 @@ export class Shops {
   }
 
   #connect (state: ShopState, provider: Provider, input: ConnectionInput): { account: string, steps: Step[] } {
+    if (provider.connection === 'gateway') {
+      const platform = this.#platform.get(provider.id)
+      return { account: platform?.account ?? '', steps: settingsSteps(state.shop.key, provider.id, platform, input.settings, this.#runtime) }
+    }
     return connectionSteps(state.shop, provider, input, state.connections.get(provider.id) ?? null, { vault: this.#vault, runtime: this.#runtime })
   }
 
@@ -248,12 +263,14 @@ export class Shops {
 
   /** A change and what follows from it for the queues are one unit: never the one without the other. */
   async #change (id: string, steps: Step[]): Promise<ShopState> {
-    const accounts = new Set([...this.#cache.get(id)?.connections.values() ?? []].map(connection => connection.accountKey))
+    const before = [...this.#cache.get(id)?.connections.values() ?? []]
     await this.#store.commit(steps)
     this.#cache.delete(id)
     const state = await this.#existing(id)
-    for (const { accountKey } of state.connections.values()) accounts.add(accountKey)
-    this.onChange([...accounts])
+    const all = [...before, ...state.connections.values()]
+    const keys = (platform: boolean): number[] => [...new Set(all.filter(connection => connection.platform === platform).map(({ accountKey }) => accountKey))]
+    this.onChange(keys(false))
+    this.onWork(keys(true)) // one shop cannot put right what holds the account of all
     return state
   }
 
@@ -278,7 +295,11 @@ export class Shops {
       connections: new Map(),
       queues: new Map(queues.map(queue => [`${queue.channel}/${queue.setup_group}`, queueOf(queue)]))
     }
-    for (const connection of connections) state.connections.set(String(connection.provider), await readConnection(shop, connection, this.#store, this.#vault))
+    for (const row of connections) {
+      const id = String(row.provider)
+      if (this.#providers.get(id)?.connection !== 'gateway') state.connections.set(id, await readConnection(shop, row, this.#store, this.#vault))
+    }
+    for (const [id, account] of this.#platform) state.connections.set(id, platformConnection(account, connections.find(row => row.provider === id)))
     this.#keep(state)
     return state
   }
@@ -295,27 +316,4 @@ export class Shops {
   #audit (actor: string, action: string, shop: string, subject: string): Step {
     return { name: 'audit', params: { at: this.#runtime.now(), actor, action, shop, subject } }
   }
-}
-
-function shopOf (row: Row): Shop {
-  return { key: Number(row.shop_key), id: String(row.id), name: String(row.name), domain: String(row.domain), plan: String(row.plan), active: row.active === 1 }
-}
-
-function queueOf (row: Row): Queue {
-  return {
-    key: Number(row.queue_key),
-    channel: String(row.channel),
-    setupGroup: String(row.setup_group),
-    provider: row.provider as string | null,
-    accountKey: row.account_key as number | null,
-    held: row.held_reason as Reason | null
-  }
-}
-
-/** The state as it will be with this connection, or without one. */
-function withConnection (state: ShopState, provider: string, connection: Pick<Connection, 'account' | 'ready' | 'secrets'> | null): RouteState {
-  const connections = new Map<string, Pick<Connection, 'account' | 'ready' | 'secrets'>>(state.connections)
-  if (connection) connections.set(provider, connection)
-  else connections.delete(provider)
-  return { ...state, connections }
 }

@@ -33,7 +33,8 @@ function rules (schema: Schema, path: Path = [], name = ''): Rule[] {
 // Of an anyOf over values (not over required keys) the branch that FULL's value takes has rules of its own.
 function branches (schema: Schema, path: Path, name: string): Rule[] {
   const list = (schema['anyOf'] ?? []) as Schema[]
-  return list.flatMap((branch, i) => branch['type'] === 'array' ? rules(branch, path, `${name}/anyOf/${i}`).filter(({ keyword, path: at }) => keyword !== 'type' || at !== path) : [])
+  const taken = Array.isArray(path.length === 0 ? {} : valueAt(path)) ? 'array' : 'object'
+  return list.flatMap((branch, i) => branch['type'] === taken ? rules(branch, path, `${name}/anyOf/${i}`).filter(({ keyword, path: at }) => keyword !== 'type' || at !== path) : [])
 }
 
 function firstKey (path: Path): string {
@@ -56,7 +57,7 @@ const BREAK: Record<string, (rule: Rule) => Broken[]> = {
   maxItems: rule => [replaced(rule, Array.from({ length: Number(rule.schema['maxItems']) + 1 }, () => valueAt([...rule.path, 0])), 'GW_CONFIG_VALUE')],
   uniqueItems: rule => [repeated(rule)],
   required: rule => (rule.schema['required'] as string[]).map(key => without(rule, [key])),
-  anyOf: rule => [requiresOne(rule) ? without(rule, ['env', 'file', 'generate', 'prefix']) : replaced(rule, 5, 'GW_CONFIG_TYPE')],
+  anyOf: rule => [requiresOne(rule) ? without(rule, ['env', 'file', 'generate', 'prefix']) : replaced(rule, 5, holdsSecret(rule) ? 'GW_CONFIG_SECRET' : 'GW_CONFIG_TYPE')],
   dependencies: rule => Object.entries(rule.schema['dependencies'] as Record<string, string[]>)
     .flatMap(([key, needs]) => needs.map(needed => without(rule, [needed], key))),
   additionalProperties: rule => [added(rule, 'no_such_key', 'GW_CONFIG_UNKNOWN_KEY')],
@@ -70,6 +71,10 @@ function requiresOne (rule: Rule): boolean {
 // A text where a secret is declared is not just of the wrong type: somebody wrote the secret itself.
 function isSecret (rule: Rule): boolean {
   return 'env' in ((rule.schema['properties'] ?? {}) as object)
+}
+
+function holdsSecret (rule: Rule): boolean {
+  return (rule.schema['anyOf'] as Schema[]).some(branch => isSecret({ ...rule, schema: branch }))
 }
 
 function wrongType (type: unknown): unknown {
@@ -110,7 +115,7 @@ function valueFor (path: Path): unknown {
 
 function repeated ({ path }: Rule): Broken {
   return marked('GW_CONFIG_DUPLICATE', doc => {
-    const node = doc.createNode(valueAt([...path, 0]))
+    const node = doc.createNode(valueAt([...path, 0]), { flow: true })
     doc.addIn(path, node)
     return node
   })
@@ -185,14 +190,18 @@ t.test('each broken rule is a fault with the code of the rule, on the line where
   }
 })
 
-t.test('every object of the schema is closed, but for the settings that a provider declares', async t => {
+t.test('every object of the schema is closed, but for the settings and options that a provider or source declares', async t => {
   const open: string[] = []
   const walk = (schema: Schema, name: string): void => {
     if (schema['type'] === 'object' && (schema['additionalProperties'] ?? true) === true) open.push(name)
     for (const [key, child] of Object.entries(schema)) if (typeof child === 'object' && child !== null && !['default', 'examples'].includes(key)) walk(child as Schema, `${name}/${key}`)
   }
   walk(SCHEMA, '')
-  t.strictSame(open, ['/properties/shops/items/properties/connections/items/properties/settings'])
+  t.strictSame(open, [
+    '/properties/providers/additionalProperties/properties/options',
+    '/properties/sources/additionalProperties/properties/options',
+    '/properties/shops/items/properties/connections/items/properties/settings'
+  ])
 })
 
 t.test('every key of the schema has a description and an example, and a default where it may be left out', async t => {

@@ -8,6 +8,7 @@ server:
   port: 8080
   trust_proxy:
     - 10.0.0.0/8
+  public_url: https://sms.acme.example/in/
 log:
   level: info
 store:
@@ -52,6 +53,9 @@ event_types:
     kind: marketing
     expires_after: 24h
     person: /customer/phone
+  thing.noted:
+    schema: thing.schema.json
+    person: /customer/phone
 providers:
   alpha:
     path: alpha
@@ -62,6 +66,39 @@ providers:
       events:
         - max: 350
           per: 1s
+    options:
+      sender: Acme
+    secrets:
+      signing:
+        - file: keys/absent-signing.key
+          env: SIGNING
+          generate: true
+          prefix: sg_
+        - file: keys/absent-signing-before.key
+          env: SIGNING_BEFORE
+          generate: true
+    connection:
+      sandbox: true
+      auth: api_key
+      secrets:
+        api_key:
+          env: OUR_KEY
+          file: keys/absent-ours.key
+          generate: true
+          prefix: ok_
+      account_id: OURS
+sources:
+  omega:
+    path: omega
+    sandbox: true
+    secrets:
+      client:
+        env: CLIENT
+        file: keys/absent-client.key
+        generate: true
+        prefix: cl_
+    options:
+      tag: preorder
 delivery:
   request_deadline: 15s
   retry_schedule:
@@ -106,11 +143,11 @@ providers:
   alpha: { path: alpha }
 `
 
-export const FILES = { 'thing.schema.json': '{}', alpha: { 'provider.yaml': 'id: alpha\n' } }
+export const FILES = { 'thing.schema.json': '{}', alpha: { 'provider.yaml': 'id: alpha\n' }, omega: { 'index.ts': '' } }
 
 /** Values for every variable the two configs name; each call makes new ones. */
 export function environment (): Record<string, string> {
-  return { KEY_ONE: secret(), PERSON: secret(), CALLER: secret(), ACME_KEY: secret() }
+  return Object.fromEntries(['KEY_ONE', 'PERSON', 'CALLER', 'ACME_KEY', 'SIGNING', 'SIGNING_BEFORE', 'OUR_KEY', 'CLIENT'].map(name => [name, secret()]))
 }
 
 /** Loads `gateway.config.yaml` of a folder, without making files. */

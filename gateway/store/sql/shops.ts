@@ -24,6 +24,9 @@ export const SHOPS = {
   inherit_account: `
     update accounts set inherits = (select account_key from accounts where provider = :provider and account = :before)
     where provider = :provider and account = :account`,
+  // Of the platform's own accounts at a provider: the one used last.
+  declared_account: 'select account_key, account, declared from accounts where provider = :provider and declared is not null',
+  declare_account: 'update accounts set declared = case when account = :account then :declared end where provider = :provider and (account = :account or declared is not null)',
   release_account: `
     update accounts set held_reason = null, held_until = null where provider = :provider and account = :account`,
 
@@ -33,9 +36,15 @@ export const SHOPS = {
       (select account_key from accounts where provider = :provider and account = :account), :settings, :ready, :now, :now)
     on conflict (shop_key, provider) do update set auth = :auth, account_id = :account_id, account_key = excluded.account_key,
       settings = :settings, ready = :ready, updated_at = :now`,
+  // These settings alone; the row is there already, but for a shop that had chosen none at an account that is not its own.
+  adjust_connection: `
+    insert into connections (id, shop_key, provider, auth, account_id, account_key, settings, ready, created_at, updated_at)
+    values (:id, :shop_key, :provider, :auth, :account_id,
+      (select account_key from accounts where provider = :provider and account = :account), :settings, :ready, :now, :now)
+    on conflict (shop_key, provider) do update set settings = json_patch(connections.settings, :settings), updated_at = :now`,
   delete_connection: 'delete from connections where shop_key = :shop_key and provider = :provider',
   connections: `
-    select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, a.account, a.held_reason
+    select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, a.account
     from connections c join accounts a on a.account_key = c.account_key where c.shop_key = :shop_key`,
   put_secret: `
     insert into secrets (connection_key, field, key_id, version, sealed)
