@@ -3,7 +3,8 @@
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Config, Provider, Runtime, Store } from './contract.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
 import { reconcile } from './delivery/reconcile.ts'
 import { digest } from './events/accept.ts'
@@ -14,10 +15,12 @@ import { Jobs } from './jobs/runner.ts'
 import { loadAll, loadSound, type Loaded } from './load.ts'
 import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { createRefusals, type Refusal } from './observe/refusals.ts'
 import { startSandbox, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
 import { Shops } from './shops/shops.ts'
 import { createVault, type Vault } from './shops/vault.ts'
+import { Inbox } from './sources/inbox.ts'
 import { openSqlite } from './store/sqlite.ts'
 import { welcome } from './welcome.ts'
 
@@ -56,8 +59,8 @@ export interface Gateway {
 /** Throws FaultsFound, or GatewayError where the store or the port cannot be had; nothing is left running then. */
 export async function startGateway (options: StartOptions): Promise<Gateway> {
   checkNode(process.versions.node)
-  const { file, cwd, env, sandbox } = options
-  const loaded = await loadSound({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
+  const { file, cwd, env, sandbox, port } = options
+  const loaded = await loadSound({ file, cwd, env, createSecrets: true, sandbox, port, sandboxUrl: null })
   const undo: Array<() => Promise<void>> = []
   try {
     return await new Process(options, undo).start(loaded)
@@ -84,6 +87,8 @@ class Process {
   #shops!: Shops
   #deliver!: Deliver
   #metrics!: Metrics
+  #inbox!: Inbox
+  #refused!: (refusal: Refusal) => void
   #sandbox: Sandbox | null = null
   #sandboxUrl: string | null = null
   #played = ''
@@ -110,15 +115,22 @@ class Process {
     await this.#shops.declare()
     await this.#shops.refreshAll()
     this.#metrics = createMetrics({ working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy() })
+    this.#refused = createRefusals(this.#runtime.now, refused => { this.#log.warn(refused, 'calls from outside were refused') })
     this.#deliver = this.#deliveries(config, providers)
     this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
+    this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
     const adopted = await this.#deliver.start()
     if (adopted > 0) this.#log.warn({ deliveries: adopted }, 'took over what a gateway that was killed left')
     this.#undo.push(() => this.#deliver.stop(0))
     const jobs = this.#jobs()
     await jobs.start(['retention', 'expire_held'])
     this.#undo.push(() => jobs.stop())
+    this.#inbox = this.#receiving()
+    const unread = await this.#inbox.start()
+    if (unread > 0) this.#log.warn({ inbox: unread }, 'took over what a gateway that was killed was working on')
+    this.#undo.push(() => this.#inbox.stop())
     this.#generation = await this.#build(loaded, providers)
+    this.#inbox.use(this.#generation.door, this.#generation.translators)
     const server = await this.#listen(config)
     this.#ready = true
     const url = urlOf(server)
@@ -143,7 +155,7 @@ class Process {
     if (before === null) this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
     await before?.close()
     const at = before?.port ?? port
-    this.#sandbox = await startSandbox({ providers: providers.values(), port: at }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at, 'SANDBOX_PORT') })
+    this.#sandbox = await startSandbox({ providers: providers.values(), port: at, wallNow: () => this.#runtime.now() }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at, 'SANDBOX_PORT') })
     this.#played = played
   }
 
@@ -174,22 +186,39 @@ class Process {
       handlers: {
         retention: job => retention({ store: this.#store, runtime: this.#runtime, ...this.#config.retention, digest })(job),
         expire_held: expireHeld({ store: this.#store, runtime: this.#runtime }),
-        reconcile: async job => {
-          const asked = Number(job.cursor ?? 0) + 1 // attempts count failures only
-          const dueAt = await reconcile(job.deliveryKey as number, asked, {
-            store: this.#store, runtime: this.#runtime, shops: this.#shops, providers: this.#providers, ask: (connection, request, scope) => this.#deliver.ask(connection, request, scope)
-          })
-          return dueAt === null ? null : { dueAt, cursor: String(asked) }
-        }
+        reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
+          store: this.#store,
+          runtime: this.#runtime,
+          shops: this.#shops,
+          providers: this.#providers,
+          ask: (connection, request, scope) => this.#deliver.ask(connection, request, scope),
+          onLearnt: round => { this.#log.info(round, 'asked the provider about a request without an answer') },
+          onError: error => { this.#log.error({ error }, 'a delivery could not be worked on') }
+        })
       },
       onError: (error, job) => { this.#log.error({ error, job: job?.kind ?? null }, 'a job failed; it is tried again') }
     })
   }
 
-  async #build ({ config, schemas }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
+  #receiving (): Inbox {
+    return new Inbox({
+      store: this.#store,
+      runtime: this.#runtime,
+      onReceived: (source, result) => { this.#metrics.received(source, result) },
+      onSettled: settled => {
+        this.#metrics.settled(settled.source, settled.state)
+        this.#log[settled.state === 'parked' || settled.reason === 'event_conflict' ? 'warn' : 'info'](settled, 'inbox')
+      },
+      onError: (error, row) => { this.#log.error({ error, ...row }, 'the inbox could not be worked on; it is tried again') }
+    })
+  }
+
+  async #build ({ config, schemas, sources }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
+    for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
-      config, schemas, providers, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
-      deliver: this.#deliver, metrics: this.#metrics, log: this.#log, ready: () => this.#ready
+      config, schemas, providers, sources, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
+      deliver: this.#deliver, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready,
+      onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
 
@@ -216,22 +245,20 @@ class Process {
 
   /** What is in flight ends as it began; the next request meets the new generation. */
   async #reload (): Promise<boolean> {
-    const { file, cwd, env, sandbox } = this.#options
-    const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, sandboxUrl: null })
-    if (!loaded) {
+    const { file, cwd, env, sandbox, port } = this.#options
+    const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, port, sandboxUrl: null, server: this.#config.server })
+    const refused = loaded ? modeFaults(loaded, this.#config) : faults
+    if (!loaded || refused.length > 0) {
       this.#metrics.reload(false)
-      this.#log.error({ faults: faults.map(({ code, place, message, fix }) => ({ code, place, message, fix })) }, 'the config has faults; the one before it stays')
-      return false
-    }
-    const { sandbox: now } = this.#config
-    if (loaded.config.sandbox.enabled !== now.enabled || loaded.config.sandbox.url !== now.url) {
-      this.#metrics.reload(false)
-      this.#log.error({ file: loaded.config.file }, 'whether messages go to the sandbox or to the real providers does not change while it runs: start it anew; the config before it stays')
+      this.#log.error({ faults: refused.map(({ code, place, message, fix }) => ({ code, place, message, fix })) }, 'the config has faults; the one before it stays')
       return false
     }
     await this.#swap(loaded)
     this.#metrics.reload(true)
     this.#log.info({ file: loaded.config.file }, 'the config was read again; server and store stay as they were started')
+    const { server } = this.#config
+    const changed = (Object.keys(server) as Array<keyof typeof server>).filter(key => !isDeepStrictEqual(server[key], loaded.server[key]))
+    if (changed.length > 0) this.#log.warn({ changed: changed.map(key => SERVER_KEYS[key]) }, 'what changed of server is taken at the next start')
     return true
   }
 
@@ -241,12 +268,13 @@ class Process {
     const providers = await this.#withSandbox(loaded)
     const generation = await this.#build(loaded, providers)
     try {
-      this.#shops.use(loaded.config, providers)
+      // First, so that what is released by a better account goes by the new options and addresses.
+      await this.#deliver.use(loaded.config, providers)
+      await this.#shops.use(loaded.config, providers)
       await this.#shops.declare()
       await this.#shops.refreshAll()
-      await this.#deliver.use(loaded.config, providers)
     } catch (error) {
-      this.#shops.use(config, before)
+      await this.#shops.use(config, before).catch(() => {})
       await this.#deliver.use(config, before).catch(() => {})
       await generation.close()
       throw error
@@ -255,6 +283,7 @@ class Process {
     this.#providers = providers
     const old = this.#generation
     this.#generation = generation
+    this.#inbox.use(generation.door, generation.translators)
     await old.close()
   }
 
@@ -263,12 +292,23 @@ class Process {
     this.#ready = false
     await this.#reloading
     const closed = closeGently(server)
-    await Promise.all([jobs.stop(), this.#deliver.stop(STOP_SENDS_MS), closed])
+    await Promise.all([jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), closed])
     await this.#generation.close()
     await this.#store.close()
     await this.#sandbox?.close()
     this.#log.flush()
   }
+}
+
+/** As the file calls them. */
+const SERVER_KEYS: Record<keyof Config['server'], string> = { host: 'host', port: 'port', trustProxy: 'trust_proxy', publicUrl: 'public_url' }
+
+/** Whether messages go to the sandbox or to the real providers does not change while it runs. */
+function modeFaults ({ config, files }: Loaded, { sandbox: now }: Config): Fault[] {
+  const changed = (['enabled', 'url'] as const).filter(key => config.sandbox[key] !== now[key])
+  if (changed.length === 0) return []
+  const { file, faults } = files.read(config.file, { substitute: true })
+  return file === null ? faults : changed.map(key => file.fault('GW_CONFIG_VALUE', `/sandbox/${key}`, 'whether messages go to the sandbox or to the real providers does not change while it runs', 'Start the gateway anew, or leave it as it was started.'))
 }
 
 /** Requests in flight are answered first; a connection without one is closed. */

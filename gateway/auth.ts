@@ -18,13 +18,17 @@ declare module 'fastify' {
     scope?: Scope | 'public'
   }
   interface FastifyRequest { caller: Caller | null }
+  interface FastifyInstance { openToAll?: true }
 }
 
 /** Looked up by hash: how long that takes tells nothing of the key. */
 export function authenticate (app: FastifyInstance, keys: readonly ApiKeyConfig[]): void {
   const callers = new Map(keys.map(key => [hash(key.key.reveal()), callerOf(key)]))
   app.decorateRequest('caller', null)
-  app.addHook('onRoute', route => { if (route.config?.scope === undefined) throw new Error(`the route ${route.url} names no scope`) })
+  app.addHook('onRoute', function (route) {
+    if (this.openToAll) route.config = { ...route.config, scope: 'public' }
+    else if (route.config?.scope === undefined) throw new Error(`the route ${route.url} names no scope`)
+  })
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === 'public' || request.is404) return
@@ -35,6 +39,9 @@ export function authenticate (app: FastifyInstance, keys: readonly ApiKeyConfig[
     request.caller = caller
   })
 }
+
+/** All routes made in this scope ask for no API key: what is called there proves by itself who is calling. */
+export function openToAll (scope: FastifyInstance): void { scope.decorate('openToAll', true) }
 
 export function callerOfRequest (request: FastifyRequest): Caller {
   if (!request.caller) throw new Error('the route let somebody in without asking who it is')

@@ -1,14 +1,18 @@
 // What the code of a provider's folder is written against: index.ts and sandbox.ts import from here.
 
 import { GatewayError } from './errors.ts'
-import type { ProviderCode } from './contract.ts'
+import type { ProviderCode, SourceCode } from './contract.ts'
 
 export type {
-  Answer, Ask, LimitGroup, MappingScope, PreparedRequest, ProviderCode, Reconciled,
-  SandboxContext, SandboxEntry, SandboxPlugin, Verdict, Window
+  Answer, Ask, FoundAnswer, InboundContext, LimitGroup, LostRequest, MappingScope, PreparedRequest, ProviderCode, Received, Reconciled,
+  SandboxContext, SandboxEntry, SandboxPlugin, SourceCode, SourceEvent, Translated, Verdict, Window
 } from './contract.ts'
 
-const HOOKS: ReadonlySet<string> = new Set(['check', 'reconcile'])
+/** What is kept of a call from outside: a larger body is not, so hand it to `receive` as null. */
+export const WEBHOOK_CAP_BYTES = 2 * 1024 * 1024
+
+const HOOKS: ReadonlySet<string> = new Set(['check', 'reconcile', 'routes'])
+const isNames = (value: unknown): boolean => Array.isArray(value) && value.every(name => typeof name === 'string' && name !== '')
 
 /**
  * The default export of a provider's index.ts: hooks for what provider.yaml has no words for.
@@ -18,8 +22,28 @@ export function defineProvider (code: ProviderCode): Readonly<ProviderCode> {
   if (typeof code.id !== 'string' || code.id === '') throw new GatewayError('GW_PROVIDER_CODE', 'defineProvider needs the id of the folder')
   for (const [name, member] of Object.entries(code)) {
     if (name === 'id') continue
-    if (!HOOKS.has(name)) throw new GatewayError('GW_PROVIDER_CODE', `"${name}" is no member of a provider; there are: ${[...HOOKS].join(', ')}`)
+    if (name === 'secrets' && isNames(member)) continue
+    if (name === 'secrets') throw new GatewayError('GW_PROVIDER_CODE', '"secrets" must be a list of names')
+    if (!HOOKS.has(name)) throw new GatewayError('GW_PROVIDER_CODE', `"${name}" is no member of a provider; there are: ${[...HOOKS].join(', ')}, secrets`)
     if (typeof member !== 'function') throw new GatewayError('GW_PROVIDER_CODE', `"${name}" must be a function`)
   }
+  return Object.freeze({ ...code })
+}
+
+const SOURCE_MEMBERS: ReadonlySet<string> = new Set(['id', 'options', 'secrets', 'events', 'routes', 'translate'])
+
+/**
+ * The default export of a source's index.ts: its routes below /webhooks/<id>, and how what came in becomes events.
+ * Throws GW_SOURCE_CODE for a member that is missing, not known, or of another kind.
+ */
+export function defineSource (code: SourceCode): Readonly<SourceCode> {
+  const wrong = (what: string): never => { throw new GatewayError('GW_SOURCE_CODE', what) }
+  const { id, options, secrets, events, routes, translate } = code
+  if (typeof id !== 'string' || id === '') wrong('defineSource needs the id of the folder')
+  for (const name of Object.keys(code)) if (!SOURCE_MEMBERS.has(name)) wrong(`"${name}" is no member of a source; there are: ${[...SOURCE_MEMBERS].join(', ')}`)
+  for (const [name, member] of Object.entries({ routes, translate })) if (typeof member !== 'function') wrong(`"${name}" must be a function`)
+  if (secrets !== undefined && !isNames(secrets)) wrong('"secrets" must be a list of names')
+  if (!isNames(events)) wrong('"events" must be a list of the event types it makes; an empty one where it makes none')
+  if (options !== undefined && (options?.type !== 'object' || options.additionalProperties !== false)) wrong('"options" must be a JSON Schema of a closed object: type object, additionalProperties false')
   return Object.freeze({ ...code })
 }

@@ -22,12 +22,14 @@ export const CODES = {
   GW_MAPPING_OPTIONAL: { status: 500, fix: 'Say what an absent value sends: {{ field | default: "" }}.' },
   GW_PROVIDER_ID: { status: 500, fix: 'Let the id in provider.yaml, in its code and in the config agree.' },
   GW_PROVIDER_CODE: { status: 500, fix: 'Let index.ts export defineProvider({ … }) as its default, and load without error.' },
+  GW_SOURCE_CODE: { status: 500, fix: 'Let index.ts export defineSource({ … }) as its default, with the id of the config, and load without error.' },
   GW_CASE_FAILED: { status: 500, fix: 'Correct the mapping, or the case.' },
 
   // the store
   GW_STORE_LOCKED: { status: 500, fix: 'Stop the other gateway that uses this file, or give this one a store.path of its own.' },
   GW_STORE_UNUSABLE: { status: 500, fix: 'Check the file, its folder and the free space; restore a backup if it is damaged.' },
   GW_STORE_FAILED: { status: 503, fix: 'Send it again in a moment; nothing of it was kept.' },
+  GW_BUSY: { status: 503, fix: 'Send it again in a moment; nothing of it was kept.' },
   GW_STORE_NEWER: { status: 500, fix: 'Start the newer version of the gateway, which wrote this file.' },
   GW_RUNTIME: { status: 500, fix: 'Use Node 24.15 or later (npm start and npm test bring their own).' },
   GW_LISTEN: { status: 500, fix: 'Free the port, or set another one: PORT=8090 npm start; the sandbox has its own, SANDBOX_PORT.' },

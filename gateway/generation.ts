@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Config, Provider, Runtime, Store } from './contract.ts'
-import { authenticate, callerOfRequest } from './auth.ts'
+import { authenticate, callerOfRequest, openToAll } from './auth.ts'
 import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
 import { deliveryRoutes } from './delivery/routes.ts'
@@ -12,33 +12,42 @@ import { Door } from './events/accept.ts'
 import { eventRoutes } from './events/routes.ts'
 import type { EventSchema } from './events/schemas.ts'
 import { createHttp, violations } from './http.ts'
+import { inboundsOf } from './inbound.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
 import { shopRoutes } from './shops/routes.ts'
 import type { Vault } from './shops/vault.ts'
+import type { Inbox, Translator } from './sources/inbox.ts'
+import type { LoadedSource } from './sources/load.ts'
+import { inboxRoutes } from './sources/routes.ts'
+import { webhookRoutes, type Inbound } from './sources/webhooks.ts'
 
 export interface GenerationParts {
   config: Config
   schemas: ReadonlyMap<string, EventSchema>
   providers: ReadonlyMap<string, Provider>
+  sources: ReadonlyMap<string, LoadedSource>
   store: Store
   runtime: Runtime
   vault: Vault
   shops: Shops
   deliver: Deliver
+  inbox: Inbox
   metrics: Metrics
   log: Logger
   /** False while starting or stopping. */
   ready (): boolean
+  /** Told of what came from outside and was refused. */
+  onRefused (refused: { source: string, status: number }): void
   /** Told of each route as it is made. */
   onRoute? (route: { method: string | string[], url: string }): void
 }
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** Answers requests; built anew at a reload, swapped in at once. */
-export interface Generation { handler: RequestHandler, close (): Promise<void> }
+/** Answers requests; built anew at a reload, swapped in at once. The inbox works on through its door and with its sources. */
+export interface Generation { handler: RequestHandler, door: Door, translators: ReadonlyMap<string, Translator>, close (): Promise<void> }
 
 export async function buildGeneration (parts: GenerationParts): Promise<Generation> {
   const { config, runtime, log } = parts
@@ -50,21 +59,25 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
   if (parts.onRoute) app.addHook('onRoute', parts.onRoute)
   // Shared by all that comes after it; the routes keep their parsers to themselves.
   app.register(fastifyPlugin(async scope => { authenticate(scope, config.security.apiKeys) }, { name: 'authentication', fastify: '5.x' }))
-  app.register(async scope => { routes(scope, parts) })
+  const entrance = door(parts)
+  const { inbounds, translators } = inboundsOf(parts)
+  app.register(async scope => { routes(scope, parts, entrance, inbounds) })
   await app.ready()
   // The listener is not this one's: it outlives the generation and hands requests over.
-  return { handler: (request, response) => { app.routing(request, response) }, close: () => app.close() }
+  return { handler: (request, response) => { app.routing(request, response) }, door: entrance, translators, close: () => app.close() }
 }
 
-function routes (app: FastifyInstance, parts: GenerationParts): void {
-  const { config, providers, store, runtime, vault, shops, deliver, metrics } = parts
+function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, inbounds: readonly Inbound[]): void {
+  const { config, providers, store, runtime, vault, shops, deliver, inbox, metrics } = parts
   const titleOf = (provider: string) => providers.get(provider)?.title ?? provider
   const person = (phone: string) => vault.fingerprint('person', phone)
   const wake = (accountKey: number) => { deliver.wake(accountKey) }
   const channels = Object.keys(config.channels)
   const cursors = createCursors(text => vault.fingerprint('cursor', text))
 
-  app.register(async scope => { eventRoutes(scope, { door: door(parts, person, wake), caller: callerOfRequest }) })
+  app.register(async scope => { eventRoutes(scope, { door: entrance, caller: callerOfRequest }) })
+  webhookRoutes(app, inbounds, { open: openToAll, onRefused: parts.onRefused })
+  inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, person, cursors, wake })
   shopRoutes(app, {
     shops,
@@ -78,7 +91,7 @@ function routes (app: FastifyInstance, parts: GenerationParts): void {
     violations
   })
   app.get('/v1/providers', { config: { scope: 'shops:read' } }, async () => ({
-    items: [...providers.values()].map(({ id, title, comingSoon, channels, needs, events }) => ({ id, title, coming_soon: comingSoon, channels, needs, events: Object.keys(events) }))
+    items: [...providers.values()].map(({ id, title, comingSoon, connection, channels, needs, events }) => ({ id, title, coming_soon: comingSoon, connection, channels, needs, events: Object.keys(events) }))
   }))
   app.get('/healthz', { config: { scope: 'public' } }, async () => ({ status: 'ok' }))
   app.get('/readyz', { config: { scope: 'public' } }, async (_request, reply) => {
@@ -88,21 +101,22 @@ function routes (app: FastifyInstance, parts: GenerationParts): void {
   app.get('/metrics', { config: { scope: 'public' } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 }
 
-function door ({ config, schemas, store, runtime, shops, deliver, metrics }: GenerationParts, person: (phone: string) => Uint8Array, wake: (accountKey: number) => void): Door {
+function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics }: GenerationParts): Door {
   const routeOf = (state: ShopState, queue: Queue) => ({ shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held ?? deliver.heldReason(queue.accountKey) })
   return new Door({
     store,
     runtime,
     config,
     schemas,
-    person,
-    wake,
+    person: phone => vault.fingerprint('person', phone),
+    wake: accountKey => { deliver.wake(accountKey) },
     onReceipt: (type, status) => { metrics.event(type, status) },
     route: (id, type) => {
       const state = shops.peek(id)
       const queue = state?.queues.get(`${type.channel}/${type.setupGroup}`)
       if (state && queue) return routeOf(state, queue)
       return shops.get(id).then(async loaded => loaded ? routeOf(loaded, await shops.queue(loaded, type)) : null)
-    }
+    },
+    shopKey: id => shops.peek(id)?.shop.key ?? shops.get(id).then(loaded => loaded?.shop.key ?? null)
   })
 }

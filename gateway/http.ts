@@ -34,7 +34,7 @@ export function createHttp (options: HttpOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) => {
     const known = asGatewayError(error as FastifyError)
     if (known.code === 'GW_INTERNAL') options.onError(error, request.id)
-    if (known.code === 'GW_STORE_FAILED') void reply.header('retry-after', '1')
+    if (known.statusCode === 503) void reply.header('retry-after', '1')
     if (known.code === 'GW_UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer')
     return reply.code(known.statusCode).send(errorBody(known, request.id))
   })

@@ -7,7 +7,9 @@ import type { Environment } from './config/substitute.ts'
 import type { Config, Fault, Files, JsonSchema, Mapper, Provider, SourceFile } from './contract.ts'
 import { loadEventSchemas, type EventSchema } from './events/schemas.ts'
 import { createMapper } from './mapping/mapper.ts'
+import { declaredFaults } from './providers/declared.ts'
 import { loadProviders } from './providers/load.ts'
+import { loadSources, type LoadedSource } from './sources/load.ts'
 
 export interface LoadAllOptions {
   /** Path of gateway.config.yaml, relative to `cwd`. */
@@ -18,15 +20,22 @@ export interface LoadAllOptions {
   createSecrets: boolean
   /** Instead of the file's `sandbox.enabled`; null or absent keeps the file's. */
   sandbox?: boolean | null
+  /** Instead of the file's `server.port`; null or absent keeps the file's. */
+  port?: number | null
+  /** Instead of the file's `server`: what a gateway that runs was started with. */
+  server?: Config['server']
   /** Address that stands in for the providers, or what gives it once the config is known; null where there is no sandbox. */
   sandboxUrl: string | null | ((config: Config) => string | null)
 }
 
 export interface Loaded {
   config: Config
+  /** As the file has it, also where `config` keeps another one. */
+  server: Config['server']
   schemas: Map<string, EventSchema>
   mapper: Mapper
   providers: Map<string, Provider>
+  sources: Map<string, LoadedSource>
   files: Files
 }
 
@@ -50,21 +59,22 @@ export async function loadSound (options: LoadAllOptions): Promise<Loaded> {
 
 /** Loads everything, or tells all that is wrong with it, by file, line and column. Does not throw for what it finds. */
 export async function loadAll (options: LoadAllOptions): Promise<{ loaded: Loaded | null, faults: Fault[] }> {
-  const { config, faults, files } = await loadConfig(configOptions(options))
-  if (config === null) return { loaded: null, faults }
+  const { config: read, faults, files } = await loadConfig(configOptions(options))
+  if (read === null) return { loaded: null, faults }
+  const config = options.server ? Object.freeze({ ...read, server: options.server }) : read
   const { file: from, faults: unread } = files.read(config.file, { substitute: true })
   if (from === null) return { loaded: null, faults: unread }
-  const { schemas, faults: ofSchemas } = loadEventSchemas(config.eventTypes, files, from)
+  const { schemas, faults: ofSchemas } = loadEventSchemas({ ...config.eventTypes, ...config.recordedTypes }, files, from)
   const mapper = createMapper()
   const sandboxUrl = typeof options.sandboxUrl === 'function' ? options.sandboxUrl(config) : options.sandboxUrl
   const { providers, faults: ofProviders } = await providersOf({ config, schemas, mapper, files, from, sandboxUrl })
-  const all = [...ofSchemas, ...ofProviders].toSorted(byPlace)
-  return { loaded: all.length > 0 ? null : { config, schemas, mapper, providers, files }, faults: all }
+  const { sources, faults: ofSources } = await loadSources({ configs: config.sources, files, from, eventTypes: Object.keys({ ...config.eventTypes, ...config.recordedTypes }) })
+  const all = [...ofSchemas, ...ofProviders, ...declaredFaults(from, providers, config.shops), ...ofSources].toSorted(byPlace)
+  return { loaded: all.length > 0 ? null : { config, server: read.server, schemas, mapper, providers, sources, files }, faults: all }
 }
 
-function configOptions ({ file, cwd, env, createSecrets, sandbox }: LoadAllOptions): Parameters<typeof loadConfig>[0] {
-  const options = { file, cwd, env, createSecrets }
-  return typeof sandbox === 'boolean' ? { ...options, sandbox } : options
+function configOptions ({ file, cwd, env, createSecrets, sandbox, port }: LoadAllOptions): Parameters<typeof loadConfig>[0] {
+  return { file, cwd, env, createSecrets, ...(typeof sandbox === 'boolean' && { sandbox }), ...(typeof port === 'number' && { port }) }
 }
 
 interface Parts { config: Config, schemas: Map<string, EventSchema>, mapper: Mapper, files: Files, from: SourceFile, sandboxUrl: string | null }
@@ -73,7 +83,7 @@ interface Parts { config: Config, schemas: Map<string, EventSchema>, mapper: Map
 async function providersOf ({ config, schemas, mapper, files, from, sandboxUrl }: Parts): ReturnType<typeof loadProviders> {
   const types = Object.keys(config.eventTypes)
   const eventTypes = Object.fromEntries(types.map((type): [string, JsonSchema] => [type, schemas.get(type)?.schema ?? {}]))
-  const loaded = await loadProviders({ configs: config.providers, eventTypes, files, mapper, from, sandboxUrl })
-  if (schemas.size === types.length) return loaded
+  const loaded = await loadProviders({ configs: config.providers, eventTypes, files, mapper, from, sandboxUrl, publicUrl: config.server.publicUrl })
+  if (types.every(type => schemas.has(type))) return loaded
   return { ...loaded, faults: loaded.faults.filter(fault => fault.code !== 'GW_MAPPING_OPTIONAL') }
 }

@@ -12,7 +12,7 @@ export function welcome ({ config, url, sandboxUrl, schemas }: WelcomeFacts): st
   const lines = ['', `gateway listening on ${url}`]
   if (sandboxUrl === null) return [...lines, 'LIVE: messages go to the real providers.', shopsOf(config), 'Ctrl-C stops it.', '']
   lines.push(`SANDBOX: nothing leaves this machine; the providers are played at ${sandboxUrl}`)
-  const shop = config.shops.find(({ connections }) => connections.length > 0)
+  const shop = config.shops.find(shop => isConnected(shop, config))
   if (shop) lines.push(...tryIt(config, url, shop, schemas), '', `All that the provider got: ${sandboxUrl}/${providerOf(shop)}/_sandbox/requests`)
   else lines.push('')
   return [...lines, shopsOf(config), 'Ctrl-C stops it; what was accepted is there again at the next start.', '']
@@ -22,7 +22,7 @@ export function welcome ({ config, url, sandboxUrl, schemas }: WelcomeFacts): st
 function tryIt (config: Config, url: string, shop: ShopConfig, schemas: ReadonlyMap<string, EventSchema>): string[] {
   const sender = keyFile(config.security.apiKeys, 'events:write', shop.id)
   const reader = keyFile(config.security.apiKeys, 'deliveries:read', shop.id)
-  const type = [...schemas.values()].find(({ examples }) => examples.length > 0)
+  const type = [...schemas.values()].find(({ type, examples }) => config.eventTypes[type] && examples.length > 0)
   if (sender === null || reader === null || !type) return []
   const event = JSON.stringify({ id: EVENT_ID, shop: shop.id, type: type.type, data: type.examples[0] })
   return [
@@ -43,6 +43,11 @@ function tryIt (config: Config, url: string, shop: ShopConfig, schemas: Readonly
 function shopsOf ({ shops }: Config): string {
   if (shops.length === 0) return 'No shop is declared: PUT /v1/shops/{shop} makes one.'
   return `Shops of the config: ${shops.map(shop => `${shop.id} (${providerOf(shop)})`).join(', ')}`
+}
+
+/** By itself, or at an account of the platform's. */
+function isConnected ({ channels, connections }: ShopConfig, { providers }: Config): boolean {
+  return connections.length > 0 || providers.some(({ id, connection }) => connection !== null && Object.values(channels).includes(id))
 }
 
 function providerOf ({ channels, connections }: ShopConfig): string {

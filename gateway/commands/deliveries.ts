@@ -15,6 +15,7 @@ interface Delivery {
   detail: string | null
   event: { id: string, source: string, type: string, source_id: string, time?: string, received_at?: string, data?: unknown }
   attempts: number
+  provider_message_id: string | null
   due_at: string | null
   expires_at: string
   created_at: string
@@ -82,7 +83,7 @@ function factsOf (delivery: Delivery, call: Call): string {
   const { id, shop, channel, setup_group: group, provider, state, reason, sentence, detail, attempts } = delivery
   const head = `${call.paint('bold', cell(id))}  ${call.paint(STYLE[state] ?? 'yellow', cell(state))}  ${cell(sentence)}`
   return `${head}\n${pairs([
-    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['attempts', attempts],
+    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['attempts', attempts], ['provider message id', delivery.provider_message_id],
     ['created', delivery.created_at], ['due', delivery.due_at], ['expires', delivery.expires_at], ['finished', delivery.finished_at]
   ])}`
 }

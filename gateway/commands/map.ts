@@ -16,7 +16,7 @@ export const map: Run = async call => {
   const provider = pick('provider', call.text('provider') as string, loaded.providers, 'GW_NOT_FOUND')
   const given = await givenData(call, type) ?? { data: exampleData(schema, call.integer('example') ?? 0) }
   checkData(schema, given)
-  const scope = scopeOf(given, type, provider, shopOf(call, loaded.config))
+  const scope = scopeOf(given, type, provider, shopOf(call, loaded.config), loaded.config)
   const prepared = provider.prepare(type, scope)
   if (!prepared.ok) return refused(call, type, provider, prepared)
   if (call.text('shop') === undefined) call.remark(`for the sample shop ${scope.shop.name}; --shop takes one of the config`)
@@ -35,15 +35,16 @@ function shopOf (call: Call, { shops }: Config): Config['shops'][number] | null 
 }
 
 // Around the data: what was given of the event, and the sample shop of the cases where none is named.
-function scopeOf ({ data, id, source, time }: Given, type: string, provider: Provider, shop: Config['shops'][number] | null): MappingScope {
-  const sample = caseScope({ type, data: data as Record<string, unknown> })
+function scopeOf ({ data, id, source, time }: Given, type: string, provider: Provider, shop: Config['shops'][number] | null, config: Config): MappingScope {
+  const { options: _, gateway: _own, ...sample } = caseScope({ type, data: data as Record<string, unknown> }) // the config's are meant
   const event = { ...sample.event, ...(id === undefined ? {} : { id }), ...(source === undefined ? {} : { source }), ...(time === undefined ? {} : { time }) }
-  if (shop === null) return { ...sample, event }
+  const platform = config.providers.find(({ id }) => id === provider.id)?.connection?.accountId
+  if (shop === null) return { ...sample, event, connection: { ...sample.connection, account_id: platform ?? sample.connection.account_id } }
   const connection = shop.connections.find(connection => connection.provider === provider.id)
   return {
     ...sample, event,
     shop: { id: shop.id, name: shop.name, domain: shop.domain },
-    connection: { account_id: connection?.accountId ?? '', settings: connection?.settings ?? {} }
+    connection: { account_id: platform ?? connection?.accountId ?? '', settings: connection?.settings ?? {} }
   }
 }
 
@@ -54,10 +55,11 @@ function refused (call: Call, type: string, { id, title }: Provider, { reason, d
 }
 
 function shown (type: string, { id, baseUrl }: Provider, request: PreparedRequest, call: Call): Result {
-  const { name, group, method, path, headers, body } = request
+  const { name, group, method, path, headers, body, segments } = request
   const url = `${baseUrl}${path}`
   const head = Object.entries(headers).map(([header, value]) => `${header}: ${printable(value)}`)
   const text = [call.paint('bold', `${method} ${printable(url)}`), ...head, ...(body === null ? [] : ['', readable(body)])].join('\n')
   call.remark(`request "${name}", limit "${group}"; credentials are added when it is sent`)
-  return { exit: 0, value: { type, provider: id, request: { name, limit: group, method, url, headers, body: body === null ? null : parsed(body) } }, text }
+  if (segments) call.remark(`its text takes ${segments.segments} ${segments.segments === 1 ? 'segment' : 'segments'} in ${segments.encoding}`)
+  return { exit: 0, value: { type, provider: id, request: { name, limit: group, method, url, headers, body: body === null ? null : parsed(body), ...segments } }, text }
 }

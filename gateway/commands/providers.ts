@@ -24,20 +24,20 @@ function summary ({ id, title, channels, needs, events, comingSoon, dir }: Provi
 }
 
 function described (provider: Provider, cwd: string): object {
-  const { baseUrl, concurrency, deadlineMs, uncertain, groups, events, auth, settings, setup, code } = provider
+  const { baseUrl, connection, concurrency, deadlineMs, uncertain, groups, events, auth, settings, options, setup, code } = provider
   return {
-    ...summary(provider, cwd), base_url: baseUrl, concurrency, deadline_ms: deadlineMs, uncertain,
+    ...summary(provider, cwd), base_url: baseUrl, connection, concurrency, deadline_ms: deadlineMs, uncertain,
     limits: Object.values(groups).map(({ name, match, windows }) => ({ name, match, windows: windows.map(({ max, perMs }) => ({ max, per_ms: perMs })) })),
     events: Object.entries(events).map(([type, { request, group }]) => ({ type, request, limit: group })),
     auth: Object.entries(auth).map(([way, { fields }]) => ({ way, fields })),
-    settings, setup, hooks: Object.keys(code).filter(name => name !== 'id')
+    settings, options, setup, hooks: Object.keys(code).filter(name => name !== 'id')
   }
 }
 
 function page (provider: Provider, cwd: string, head: (text: string) => string): string {
-  const { title, comingSoon, channels, needs, baseUrl, concurrency, deadlineMs, uncertain, groups, events, auth, settings, setup } = provider
+  const { title, comingSoon, channels, needs, baseUrl, connection, concurrency, deadlineMs, uncertain, groups, events, auth, settings, options, setup } = provider
   const facts = pairs([
-    ['id', provider.id], ['state', comingSoon ? 'coming soon' : 'ready'], ['folder', relative(cwd, provider.dir)], ['channels', channels], ['needs', needs],
+    ['id', provider.id], ['state', comingSoon ? 'coming soon' : 'ready'], ['folder', relative(cwd, provider.dir)], ['channels', channels], ['needs', needs], ['account', connection === 'gateway' ? 'the platform\'s' : 'each shop\'s own'],
     ['address', baseUrl], ['at once', concurrency], ['deadline', deadlineMs === null ? null : duration(deadlineMs)], ['no answer', uncertain],
     ['auth', Object.entries(auth).map(([way, { fields }]) => `${way} (${fields.join(', ')})`)]
   ])
@@ -45,6 +45,7 @@ function page (provider: Provider, cwd: string, head: (text: string) => string):
     ['Limits', table(['GROUP', 'WINDOWS', 'ENDPOINTS'], Object.values(groups).map(limitRow))],
     ['Events', table(['TYPE', 'REQUEST', 'LIMIT'], Object.entries(events).map(([type, { request, group }]) => [type, request, group]))],
     ['Settings', settingLines(settings)],
+    ['Options', pairs(Object.entries(options))],
     ['Set-up', setup.map(stepLine).join('\n')]
   ]
   return [head(title), facts, ...sections.filter(([, text]) => text !== '').flatMap(([name, text]) => ['', head(name), indent(text)])].join('\n')

@@ -10,7 +10,7 @@ interface Channel {
   queues?: Array<{ setup_group: string, held_reason: string | null, sentence: string | null }>
 }
 
-interface Connection { provider: string, auth: string, account_id: string | null, status: string, reason: string | null, ready: string[] }
+interface Connection { provider: string, connection: 'shop' | 'gateway', auth?: string, account_id?: string | null, status: string, reason: string | null, ready?: string[] }
 
 interface ShopDetails extends Shop { channels: Record<string, Channel>, connections: Connection[] }
 
@@ -40,6 +40,9 @@ function channelText (channel: string, { provider, chosen, queues = [] }: Channe
 }
 
 function connectionTable (connections: readonly Connection[]): string {
-  const rows = connections.map(({ provider, auth, account_id: account, status, reason, ready }) => [provider, auth, account, reason === null ? status : `${status}: ${reason}`, ready])
+  const rows = connections.map(({ provider, connection, auth, account_id: account, status, reason, ready }) => {
+    const told = reason === null ? status : `${status}: ${reason}`
+    return connection === 'gateway' ? [provider, null, 'the platform\'s', told, 'all'] : [provider, auth, account, told, ready]
+  })
   return table(['PROVIDER', 'AUTH', 'ACCOUNT', 'STATUS', 'SET UP'], rows)
 }

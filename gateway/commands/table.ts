@@ -135,6 +135,38 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./deliveries.ts')).retry
   },
   {
+    name: 'inbox list',
+    summary: 'List what came in from outside (webhooks, call-backs), the newest first.',
+    positionals: [],
+    options: {
+      source: { value: 'id', summary: 'of this source or provider' },
+      shop: { value: 'id', summary: 'of this shop' },
+      topic: { value: 'topic', summary: 'of this topic, as the source calls it' },
+      subject: { value: 'id', summary: 'about this, such as an order or a delivery' },
+      state: { value: 'state', summary: 'received, done, recorded or parked' },
+      limit: { value: 'n', summary: 'this many at most', integer: { min: 1, max: 200 } },
+      cursor: { value: 'cursor', summary: 'the next ones after a list that was cut' }
+    },
+    example: 'gateway inbox list --state parked',
+    load: async () => (await import('./inbox.ts')).list
+  },
+  {
+    name: 'inbox show',
+    summary: 'Show what came in: state, reason, the events made of it, headers and body.',
+    positionals: [{ name: 'id' }],
+    options: {},
+    example: 'gateway inbox show inb_0199f3a1-7c00-7000-8000-000000000001',
+    load: async () => (await import('./inbox.ts')).show
+  },
+  {
+    name: 'inbox retry',
+    summary: 'Work again on what came in; events that were made of it before are not made twice.',
+    positionals: [{ name: 'id', many: true }],
+    options: {},
+    example: 'gateway inbox retry inb_0199f3a1-7c00-7000-8000-000000000001',
+    load: async () => (await import('./inbox.ts')).retry
+  },
+  {
     name: 'shops list',
     summary: 'List the shops the gateway knows.',
     positionals: [],

@@ -1,7 +1,8 @@
 // The door: every event comes in here, whatever brought it. An event is answered `accepted` only when it is on disk.
 
 import { createHash } from 'node:crypto'
-import type { Config, Detail, EventTypeConfig, GatewayEvent, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
+import { setImmediate } from 'node:timers/promises'
+import type { Config, Detail, EventTypeConfig, GatewayEvent, RecordedTypeConfig, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
 import { PRIORITY, STATE } from '../contract.ts'
 import type { Code } from '../errors.ts'
 import { stateOfRow, type Reason } from '../reasons.ts'
@@ -11,6 +12,8 @@ import { inspect } from './inspect.ts'
 import type { EventSchema } from './schemas.ts'
 
 const EVENT_CAP_BYTES = 64 * 1024
+/** Events of a batch that are looked at in one go; then others have their turn, a webhook above all. */
+const GO = 50
 
 /** What became of one event. `error` only where it was refused. */
 export interface Receipt {
@@ -30,6 +33,8 @@ export interface DoorOptions {
   schemas: ReadonlyMap<string, EventSchema>
   /** Null for a shop that does not exist. Answers at once where it can: a promise per event costs more than the look-up. */
   route (shop: string, type: EventTypeConfig): Route | null | Promise<Route | null>
+  /** For a type that makes no message: null for a shop that does not exist. */
+  shopKey (shop: string): number | null | Promise<number | null>
   /** Stands for a person: a keyed hash of the phone number. */
   person (phone: string): Uint8Array
   /** Something is due on this account. */
@@ -40,8 +45,11 @@ export interface DoorOptions {
 
 export interface Caller { mode: 'cloudevents' | 'plain', defaultSource: string, mayUse (shop: string): boolean }
 
-/** An event on its way in: where it goes and what is written for it. */
-interface Admitted { at: number, event: GatewayEvent, route: Route, eventId: string, deliveryId: string, text: string, steps: Step[] }
+/** An event on its way in: where it goes and what is written for it. `going` is null where its type makes no message. */
+interface Admitted { at: number, event: GatewayEvent, shopKey: number, eventId: string, text: string, steps: Step[], going: { route: Route, deliveryId: string } | null }
+
+/** What became of one of several events that are accepted together. `eventId` is the gateway's own. */
+export interface Entered { eventId: string, receipt: Receipt }
 
 export class Door {
   #o: DoorOptions
@@ -51,7 +59,8 @@ export class Door {
   constructor (options: DoorOptions) {
     this.#o = options
     this.#shopPattern = new RegExp(options.config.shopIdPattern)
-    for (const { type, person } of Object.values(options.config.eventTypes)) if (person !== null) this.#persons.set(type, person.split('/').slice(1))
+    const { eventTypes, recordedTypes } = options.config
+    for (const { type, person } of [...Object.values(eventTypes), ...Object.values(recordedTypes)]) if (person !== null) this.#persons.set(type, person.split('/').slice(1))
   }
 
   /** Receipts in the order of the events. Throws GW_STORE_FAILED when the store took none of them. */
@@ -63,6 +72,7 @@ export class Door {
       const settled = admission instanceof Promise ? await admission : admission
       if ('status' in settled) receipts[at] = settled
       else admitted.push(settled)
+      if (at % GO === GO - 1) await setImmediate()
     }
     if (admitted.length > 0) await this.#write(admitted, receipts)
     for (const [at, receipt] of receipts.entries()) this.#o.onReceipt(this.#typeOf(items[at]), receipt.status)
@@ -81,19 +91,27 @@ export class Door {
     const read = readEnvelope(item, { mode: caller.mode, defaultSource: caller.defaultSource, nowAt: runtime.now(), shopPattern: this.#shopPattern })
     if ('details' in read) return refused(idOf(item), 'GW_EVENT_INVALID', 'The envelope of the event is not valid.', read.details)
     const { event } = read
-    const type = config.eventTypes[event.type]
+    const type = config.eventTypes[event.type] ?? config.recordedTypes[event.type]
     const schema = schemas.get(event.type)
     if (!type || !schema) return refused(event.id, 'GW_EVENT_TYPE_UNKNOWN', `No event type is called "${event.type}".`, [{ path: '/type', rule: 'enum', message: `one of ${[...schemas.keys()].join(', ')}`, got: event.type }])
     if (!schema.valid(event.data)) return refused(event.id, 'GW_EVENT_INVALID', `The data does not fit the schema of ${event.type}.`, schema.faults(event.data).map(fault => ({ ...fault, path: `/data${fault.path}` })))
     if (!caller.mayUse(event.shop)) return refused(event.id, 'GW_FORBIDDEN', `This API key is not for the shop "${event.shop}".`, [{ path: '/shop', rule: 'scope', message: 'not among the shops of the API key', got: event.shop }])
     const text = JSON.stringify(event.data)
     if (tooLarge(text)) return refused(event.id, 'GW_TOO_LARGE', 'The event is larger than 64 KiB.', [{ path: '/data', rule: 'size', message: 'at most 64 KiB', got: Buffer.byteLength(text) }])
-    const route = this.#o.route(event.shop, type)
-    return route instanceof Promise ? route.then(loaded => this.#place(event, at, type, text, loaded)) : this.#place(event, at, type, text, route)
+    return this.#place(event, at, type, text)
   }
 
-  #place (event: GatewayEvent, at: number, type: EventTypeConfig, text: string, route: Route | null): Admitted | Receipt {
-    if (!route) return refused(event.id, 'GW_SHOP_UNKNOWN', `No shop is called "${event.shop}".`, [{ path: '/shop', rule: 'exists', message: 'no such shop', got: event.shop }])
+  #place (event: GatewayEvent, at: number, type: EventTypeConfig | RecordedTypeConfig, text: string): Admitted | Receipt | Promise<Admitted | Receipt> {
+    if ('channel' in type) {
+      const route = this.#o.route(event.shop, type)
+      return route instanceof Promise ? route.then(loaded => this.#send(event, at, type, text, loaded)) : this.#send(event, at, type, text, route)
+    }
+    const shopKey = this.#o.shopKey(event.shop)
+    return shopKey instanceof Promise ? shopKey.then(loaded => this.#keep(event, at, text, loaded)) : this.#keep(event, at, text, shopKey)
+  }
+
+  #send (event: GatewayEvent, at: number, type: EventTypeConfig, text: string, route: Route | null): Admitted | Receipt {
+    if (!route) return noShop(event)
     const { store, runtime } = this.#o
     const now = runtime.now()
     const eventKey = store.nextKey('events')
@@ -102,50 +120,106 @@ export class Door {
     return {
       at,
       event,
-      route,
+      shopKey: route.shopKey,
       eventId,
-      deliveryId,
       text,
       steps: [
-        { name: 'insert_event', params: { event_key: eventKey, id: eventId, shop_key: route.shopKey, source: event.source, source_id: event.id, type: event.type, time_at: event.timeAt, received_at: now, person: this.#person(event), data: text } },
+        this.#eventStep(event, eventKey, eventId, route.shopKey, now, text),
         { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: deliveryId, event_key: eventKey, queue_key: route.queueKey, state: STATE.waiting, reason: null, priority: PRIORITY[type.kind], due_at: now, expires_at: event.timeAt + type.expiresAfterMs, created_at: now, finished_at: null } }
-      ]
+      ],
+      going: { route, deliveryId }
     }
+  }
+
+  #keep (event: GatewayEvent, at: number, text: string, shopKey: number | null): Admitted | Receipt {
+    if (shopKey === null) return noShop(event)
+    const { store, runtime } = this.#o
+    const eventId = runtime.id('evt_')
+    return { at, event, shopKey, eventId, text, steps: [this.#eventStep(event, store.nextKey('events'), eventId, shopKey, runtime.now(), text)], going: null }
+  }
+
+  #eventStep (event: GatewayEvent, eventKey: number, id: string, shopKey: number, now: number, text: string): Step {
+    return { name: 'insert_event', params: { event_key: eventKey, id, shop_key: shopKey, source: event.source, source_id: event.id, type: event.type, time_at: event.timeAt, received_at: now, person: this.#person(event), data: text } }
   }
 
   async #write (admitted: Admitted[], receipts: Receipt[]): Promise<void> {
-    const unit = admitted.flatMap(({ steps }) => steps)
-    const woken = new Map<number, number>()
-    for (const { route, event } of admitted) {
-      const priority = PRIORITY[(this.#o.config.eventTypes[event.type] as EventTypeConfig).kind]
-      woken.set(route.queueKey, Math.min(priority, woken.get(route.queueKey) ?? priority))
-    }
-    for (const [queueKey, priority] of woken) unit.push({ name: 'wake_queue', params: { queue_key: queueKey, priority } })
-    const results = await this.#o.store.commit(unit)
-    const accounts = new Set<number>()
-    for (const [i, one] of admitted.entries()) {
-      if ((results[i * 2] as StepResult).changes === 0) {
-        receipts[one.at] = await this.#repeated(one)
+    const results = await this.#o.store.commit([...admitted.flatMap(({ steps }) => steps), ...this.#wakeSteps(admitted)])
+    const made: Admitted[] = []
+    let step = 0
+    for (const one of admitted) {
+      const inserted = results[step] as StepResult
+      step += one.steps.length
+      if (inserted.changes === 0) {
+        receipts[one.at] = (await this.#seen(one))?.receipt ?? conflict(one.event)
         continue
       }
-      receipts[one.at] = {
-        id: one.event.id,
-        status: 'accepted',
-        deliveries: [{ id: one.deliveryId, provider: one.route.provider, state: one.route.held ? 'held' : 'waiting', ...(one.route.held && { reason: one.route.held }) }]
-      }
-      if (one.route.accountKey !== null && !one.route.held) accounts.add(one.route.accountKey)
+      receipts[one.at] = acceptedOf(one)
+      made.push(one)
     }
+    this.#wake(made)
+  }
+
+  /** A queue that was idle is looked at again, in the unit that gives it something. */
+  #wakeSteps (admitted: readonly Admitted[]): Step[] {
+    const woken = new Map<number, number>()
+    for (const { going, event } of admitted) {
+      if (going === null) continue
+      const { queueKey } = going.route
+      const priority = PRIORITY[(this.#o.config.eventTypes[event.type] as EventTypeConfig).kind]
+      woken.set(queueKey, Math.min(priority, woken.get(queueKey) ?? priority))
+    }
+    return [...woken].map(([queueKey, priority]) => ({ name: 'wake_queue', params: { queue_key: queueKey, priority } }))
+  }
+
+  #wake (made: readonly Admitted[]): void {
+    const accounts = new Set<number>()
+    for (const { going } of made) if (going !== null && going.route.accountKey !== null && !going.route.held) accounts.add(going.route.accountKey)
     for (const account of accounts) this.#o.wake(account)
   }
 
-  /** The identity was seen before: the same event is a duplicate, another one under its id is a conflict. */
-  async #repeated ({ event, route, text }: Admitted): Promise<Receipt> {
-    const [first] = await this.#o.store.read('event_by_identity', { shop_key: route.shopKey, source: event.source, source_id: event.id })
-    if (!first || first.type !== event.type || !sameData(first, text, event.data)) {
-      return refused(event.id, 'GW_EVENT_CONFLICT', `The id "${event.id}" of source "${event.source}" was used for another event.`, [{ path: '/id', rule: 'unique', message: 'same shop, source and id, other type or data' }])
+  /**
+   * Accepts all of the events or none, in one unit with `steps`, which is given what the receipts will say. An event seen
+   * before is a duplicate and enters nothing; so does one whose id was taken by another event, which stays, as long as there
+   * is one that is new. `refused` is the first one that was refused, and then nothing was written.
+   * Throws GW_STORE_FAILED, also when an identity was taken at this very moment: done again, it is found.
+   */
+  async acceptTogether (items: readonly unknown[], caller: Caller, steps: (entered: readonly Entered[]) => Step[]): Promise<{ entered: Entered[] } | { refused: Receipt }> {
+    const admitted: Admitted[] = []
+    for (const [at, item] of items.entries()) {
+      const admission = await this.#admit(item, at, caller)
+      if ('status' in admission) return this.#refused(item, admission)
+      if (admitted.some(({ event }) => event.id === admission.event.id)) return this.#refused(item, conflict(admission.event))
+      admitted.push(admission)
     }
+    const entered: Entered[] = []
+    const made: Admitted[] = []
+    for (const one of admitted) {
+      const seen = await this.#seen(one)
+      if (seen === null) made.push(one)
+      entered.push(seen ?? { eventId: one.eventId, receipt: acceptedOf(one) })
+    }
+    const taken = entered.findIndex(({ receipt }) => receipt.error !== undefined)
+    if (made.length === 0 && taken !== -1) return this.#refused(items[taken], (entered[taken] as Entered).receipt)
+    const strict = made.flatMap(one => one.steps.map(step => step.name === 'insert_event' ? { ...step, name: 'insert_event_together' } : step))
+    await this.#o.store.commit([...strict, ...this.#wakeSteps(made), ...steps(entered)])
+    for (const { at } of admitted) this.#o.onReceipt(this.#typeOf(items[at]), (entered[at] as Entered).receipt.status)
+    this.#wake(made)
+    return { entered }
+  }
+
+  #refused (item: unknown, receipt: Receipt): { refused: Receipt } {
+    this.#o.onReceipt(this.#typeOf(item), 'refused')
+    return { refused: receipt }
+  }
+
+  /** Null where the identity is new. The same event is a duplicate, another one under its id is a conflict. */
+  async #seen ({ event, shopKey, text }: Admitted): Promise<Entered | null> {
+    const [first] = await this.#o.store.read('event_by_identity', { shop_key: shopKey, source: event.source, source_id: event.id })
+    if (!first) return null
+    const eventId = String(first.id)
+    if (first.type !== event.type || !sameData(first, text, event.data)) return { eventId, receipt: conflict(event) }
     const rows = await this.#o.store.read('deliveries_of_event', { event_key: first.event_key as number })
-    return { id: event.id, status: 'duplicate', deliveries: rows.map(receiptOf) }
+    return { eventId, receipt: { id: event.id, status: 'duplicate', deliveries: rows.map(receiptOf) } }
   }
 
   #person (event: GatewayEvent): Uint8Array | null {
@@ -171,6 +245,20 @@ function sameData (first: Row, text: string, data: unknown): boolean {
 function receiptOf (row: Row): Receipt['deliveries'][number] {
   const { state, reason } = stateOfRow(row)
   return { id: String(row.id), provider: (row.account_provider ?? row.provider) as string | null, state, ...(reason && { reason }) }
+}
+
+function acceptedOf ({ event, going }: Admitted): Receipt {
+  if (going === null) return { id: event.id, status: 'accepted', deliveries: [] }
+  const { route: { provider, held }, deliveryId } = going
+  return { id: event.id, status: 'accepted', deliveries: [{ id: deliveryId, provider, state: held ? 'held' : 'waiting', ...(held && { reason: held }) }] }
+}
+
+function noShop ({ id, shop }: GatewayEvent): Receipt {
+  return refused(id, 'GW_SHOP_UNKNOWN', `No shop is called "${shop}".`, [{ path: '/shop', rule: 'exists', message: 'no such shop', got: shop }])
+}
+
+function conflict ({ id, source }: GatewayEvent): Receipt {
+  return refused(id, 'GW_EVENT_CONFLICT', `The id "${id}" of source "${source}" was used for another event.`, [{ path: '/id', rule: 'unique', message: 'same shop, source and id, other type or data' }])
 }
 
 function refused (id: string | null, code: Code, message: string, details: Detail[]): Receipt {

@@ -26,6 +26,7 @@ export const ENVELOPE_RULES = {
   'source.type': 'must be text',
   'source.length': 'must have 1 to 200 characters',
   'source.format': 'must be a URI reference, such as /checkout or https://shop.example/app',
+  'source.reserved': 'begins with /sources/, which is for the gateway\'s own sources',
   'type.required': 'an event names its type',
   'type.type': 'must be text',
   'type.length': 'must have 1 to 200 characters',
@@ -103,7 +104,9 @@ function checkSource (value: unknown, plain: boolean, report: Report): void {
   if (value === undefined || value === null) return plain ? undefined : report('source.required')
   if (typeof value !== 'string') return report('source.type')
   if (badLength(value)) return report('source.length')
-  if (!URI_REFERENCE.test(value)) report('source.format')
+  if (!URI_REFERENCE.test(value)) return report('source.format')
+  // Under the identity of what a webhook will bring, an event sent here would keep that one out.
+  if (/^\/+sources(\/|$)/i.test(value)) report('source.reserved')
 }
 
 function checkType (value: unknown, report: Report): void {

@@ -22,7 +22,7 @@ export interface EventSchema {
 }
 
 /** Reads and compiles the schema of every event type. `from` is the file that names them, for faults about a missing file. */
-export function loadEventSchemas (eventTypes: Record<string, EventTypeConfig>, files: Files, from: SourceFile): { schemas: Map<string, EventSchema>, faults: Fault[] } {
+export function loadEventSchemas (eventTypes: Record<string, Pick<EventTypeConfig, 'schema'>>, files: Files, from: SourceFile): { schemas: Map<string, EventSchema>, faults: Fault[] } {
   const schemas = new Map<string, EventSchema>()
   const faults: Fault[] = []
   for (const [type, config] of Object.entries(eventTypes)) {

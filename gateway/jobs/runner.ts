@@ -31,6 +31,8 @@ export class Jobs {
   #running = new Set<Promise<void>>()
   #looking: Promise<void> = Promise.resolve()
   #stopped = false
+  /** The last look took as many as there was room for, so more may be due. */
+  #more = false
 
   constructor (options: JobsOptions) { this.#o = options }
 
@@ -45,23 +47,40 @@ export class Jobs {
   async stop (): Promise<void> {
     this.#stopped = true
     if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
     await this.#looking
     await Promise.all(this.#running)
   }
 
-  #tick (): void {
+  #tick (ms = POLL_MS): void {
     this.#timer = setTimeout(() => {
+      this.#timer = null
       this.#looking = this.#look().catch(error => { this.#o.onError(error, null) }).finally(() => { if (!this.#stopped) this.#tick() })
-    }, POLL_MS)
+    }, ms)
+  }
+
+  /** A run ended and more is due: no reason to wait for the next tick. */
+  #soon (): void {
+    if (!this.#more || this.#timer === null) return // stopped, or it looks just now
+    this.#more = false
+    clearTimeout(this.#timer)
+    this.#tick(0)
   }
 
   async #look (): Promise<void> {
     const { store, runtime } = this.#o
     const free = AT_ONCE - this.#running.size
-    if (free < 1 || (await store.read('jobs_are_due', { now: runtime.now() })).length === 0) return
+    if (free < 1) return
+    this.#more = false
+    if ((await store.read('jobs_are_due', { now: runtime.now() })).length === 0) return
     const [claimed] = await store.commit([{ name: 'claim_jobs', params: { now: runtime.now(), owner: store.owner, epoch: store.epoch, limit: free } }])
-    for (const row of claimed?.rows ?? []) {
-      const run = this.#run(jobOf(row)).finally(() => { this.#running.delete(run) })
+    const rows = claimed?.rows ?? []
+    this.#more = rows.length === free
+    for (const row of rows) {
+      const run = this.#run(jobOf(row)).finally(() => {
+        this.#running.delete(run)
+        this.#soon()
+      })
       this.#running.add(run)
     }
   }
@@ -72,19 +91,19 @@ export class Jobs {
     try {
       const result = await handlers[job.kind]?.(job) ?? null
       await this.#insist(job, result === null
-        ? { name: 'end_job', params: mine }
-        : { name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } })
+        ? [{ name: 'end_job', params: mine }, { name: 'restart_job', params: mine }]
+        : [{ name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } }])
     } catch (error) {
       onError(error, job)
-      await this.#insist(job, { name: 'settle_job', params: { ...mine, due_at: runtime.now() + FAILED_AFTER_MS * Math.min(job.attempts, 20), cursor: job.cursor, progress: null, failed: 1 } })
+      await this.#insist(job, [{ name: 'settle_job', params: { ...mine, due_at: runtime.now() + FAILED_AFTER_MS * Math.min(job.attempts, 20), cursor: job.cursor, progress: null, failed: 1 } }])
     }
   }
 
   /** A job that is not settled would never run again; at a stop the next start takes it over. */
-  async #insist (job: Job, step: Step): Promise<void> {
+  async #insist (job: Job, steps: Step[]): Promise<void> {
     for (;;) {
       try {
-        await this.#o.store.commit([step])
+        await this.#o.store.commit(steps)
         return
       } catch (error) {
         this.#o.onError(error, job)

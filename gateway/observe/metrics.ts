@@ -7,6 +7,9 @@ export interface Metrics {
   attempt (provider: string, outcome: string, ms: number): void
   refused (provider: string, reason: string): void
   reload (ok: boolean): void
+  received (source: string, result: string): void
+  settled (source: string, state: string): void
+  inboxRefused (source: string, status: number): void
   text (): Promise<string>
   contentType: string
 }
@@ -19,6 +22,9 @@ export function createMetrics (gauges: { working (): number, storeHealthy (): bo
   const attempts = new Counter({ name: 'gateway_attempts_total', help: 'Requests to providers, by outcome.', labelNames: ['provider', 'outcome'], registers })
   const seconds = new Histogram({ name: 'gateway_attempt_seconds', help: 'Time of a request to a provider.', labelNames: ['provider'], buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15], registers })
   const refusals = new Counter({ name: 'gateway_unsent_total', help: 'Deliveries that ended without a request, by reason.', labelNames: ['provider', 'reason'], registers })
+  const arrivals = new Counter({ name: 'gateway_inbox_received_total', help: 'What came in from outside, by who was called and whether it was new.', labelNames: ['source', 'result'], registers })
+  const ends = new Counter({ name: 'gateway_inbox_settled_total', help: 'What became of it: events came of it, it was recorded, or it was parked for a person.', labelNames: ['source', 'state'], registers })
+  const unheard = new Counter({ name: 'gateway_inbox_refused_total', help: 'What came in from outside and was refused, by who was called and the status of the answer.', labelNames: ['source', 'status'], registers })
   const reloads = new Gauge({ name: 'gateway_config_reload_success', help: '1 when the last reload of the config was taken, else 0.', registers })
   reloads.set(1)
   registers[0]?.registerMetric(new Gauge({ name: 'gateway_deliveries_working', help: 'Deliveries claimed or in flight.', registers: [], collect () { this.set(gauges.working()) } }))
@@ -27,6 +33,9 @@ export function createMetrics (gauges: { working (): number, storeHealthy (): bo
     event: (type, status) => { events.inc({ type, status }) },
     attempt: (provider, outcome, ms) => { attempts.inc({ provider, outcome }); seconds.observe({ provider }, ms / 1000) },
     refused: (provider, reason) => { refusals.inc({ provider, reason }) },
+    received: (source, result) => { arrivals.inc({ source, result }) },
+    settled: (source, state) => { ends.inc({ source, state }) },
+    inboxRefused: (source, status) => { unheard.inc({ source, status: String(status) }) },
     reload: ok => { reloads.set(ok ? 1 : 0) },
     text: () => registry.metrics(),
     contentType: registry.contentType

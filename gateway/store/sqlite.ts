@@ -16,7 +16,7 @@ const STEPS_PER_GROUP = 2000
 const GATHER_MS = 2
 /** A unit of that many steps is worth a transaction of its own. */
 const LARGE_UNIT = 50
-const TABLES = { events: 'event_key', deliveries: 'delivery_key', calls: 'call_key', jobs: 'job_key' } as const
+const TABLES = { events: 'event_key', deliveries: 'delivery_key', calls: 'call_key', jobs: 'job_key', inbox: 'inbox_key' } as const
 /** SQLite result codes. Busy and locked pass, and so does a full disk, of which nothing was kept. */
 const PASSING = new Set([5, 6])
 const FULL = 13
@@ -98,7 +98,7 @@ class SqliteStore implements Store {
     this.#now = now
     const nextKey = (table: keyof typeof TABLES) =>
       Number(db.prepare(`select coalesce(max(${TABLES[table]}), 0) + 1 as next from ${table}`).get()?.next)
-    this.#keys = { events: nextKey('events'), deliveries: nextKey('deliveries'), calls: nextKey('calls'), jobs: nextKey('jobs') }
+    this.#keys = { events: nextKey('events'), deliveries: nextKey('deliveries'), calls: nextKey('calls'), jobs: nextKey('jobs'), inbox: nextKey('inbox') }
     const last = this.#query('epoch', {})[0]
     this.owner = Number(last?.owner ?? 0) + 1
     const slots = JSON.stringify(Array.from({ length: 256 }, (_, slot) => slot))

@@ -1,11 +1,12 @@
 // All SQL of the gateway, by name, and how a named statement becomes a positional one.
 
 import { DELIVERY } from './sql/delivery.ts'
+import { INBOX } from './sql/inbox.ts'
 import { INTAKE } from './sql/intake.ts'
 import { JOBS } from './sql/jobs.ts'
 import { SHOPS } from './sql/shops.ts'
 
-export const STATEMENTS: Readonly<Record<string, string>> = { ...INTAKE, ...DELIVERY, ...SHOPS, ...JOBS }
+export const STATEMENTS: Readonly<Record<string, string>> = { ...INTAKE, ...DELIVERY, ...SHOPS, ...JOBS, ...INBOX }
 
 /** SQL with numbered places, and the names of the parameters in that order. */
 export interface Statement { sql: string, names: string[] }

@@ -19,7 +19,8 @@ const typeOf = (type: string, kind: EventTypeConfig['kind']): EventTypeConfig =>
   type, schema: join(ROOT, 'schemas/events', `${type}.schema.json`), channel: 'sms', setupGroup: 'things', kind, expiresAfterMs: 24 * HOUR_MS, person: '/customer/phone'
 })
 const eventTypes = { 'back_in_stock.alert': typeOf('back_in_stock.alert', 'marketing'), 'preorder.confirmed': typeOf('preorder.confirmed', 'transactional') }
-const { schemas, faults } = loadEventSchemas(eventTypes, filesIn(ROOT), shippedConfig())
+const recordedTypes = { 'back_in_stock.reminder': { type: 'back_in_stock.reminder', schema: join(ROOT, 'schemas/events/back_in_stock.reminder.schema.json'), person: '/customer/phone' } }
+const { schemas, faults } = loadEventSchemas({ ...eventTypes, ...recordedTypes }, filesIn(ROOT), shippedConfig())
 t.strictSame(faults, [])
 
 interface Setting { store: Store, door: Door, at: Place, woken: number[], receipts: string[], post (event: unknown): Promise<Receipt> }
@@ -35,7 +36,8 @@ async function setting (t: Test, more: Partial<DoorOptions> = {}, held: Route['h
   const receipts: string[] = []
   const route = (shop: string): Route | null => shop === at.shop ? { shopKey: at.shopKey, queueKey: at.queueKey, provider: 'alpha', accountKey: at.accountKey, held } : null
   const door = new Door({
-    store, runtime: systemRuntime(), config: { shopIdPattern: '^[a-z.]+$', eventTypes } as unknown as Config, schemas, person, route,
+    store, runtime: systemRuntime(), config: { shopIdPattern: '^[a-z.]+$', eventTypes, recordedTypes } as unknown as Config, schemas, person, route,
+    shopKey: shop => shop === at.shop ? at.shopKey : null,
     wake: key => { woken.push(key) },
     onReceipt: (type, status) => { receipts.push(`${type} ${status}`) },
     ...more

@@ -56,6 +56,7 @@ const BROKEN: Record<keyof typeof ENVELOPE_RULES, Array<[item: unknown, path?: s
   'source.type': [[{ ...GOOD, source: 1 }], [{ ...GOOD, source: 1 }, '/source', PLAIN]],
   'source.length': [[{ ...GOOD, source: '' }], [{ ...GOOD, source: '/'.repeat(201) }]],
   'source.format': [[{ ...GOOD, source: 'a b' }], [{ ...GOOD, source: '/ä' }], [{ ...GOOD, source: '/%zz' }], [{ ...GOOD, source: '<x>' }]],
+  'source.reserved': [[{ ...GOOD, source: '/sources/hook' }], [{ ...GOOD, source: '/sources' }], [{ ...GOOD, source: '//Sources/hook' }, '/source', PLAIN]],
   'type.required': [[without('type')]],
   'type.type': [[{ ...GOOD, type: ['a'] }]],
   'type.length': [[{ ...GOOD, type: '' }], [{ ...GOOD, type: 'x'.repeat(201) }]],

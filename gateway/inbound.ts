@@ -1,0 +1,46 @@
+// Who is called from outside, and with what they are given: sources, and providers that have call-back routes.
+
+import type { Config, InboundContext, Provider, Runtime, Secret } from './contract.ts'
+import type { Logger } from './observe/log.ts'
+import type { Inbox, Translator } from './sources/inbox.ts'
+import type { LoadedSource } from './sources/load.ts'
+import type { Inbound } from './sources/webhooks.ts'
+
+export interface InboundParts {
+  config: Config
+  sources: ReadonlyMap<string, LoadedSource>
+  providers: ReadonlyMap<string, Provider>
+  inbox: Inbox
+  runtime: Runtime
+  log: Logger
+}
+
+/** A source's rows are worked on; what a provider's routes receive is recorded. */
+export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], translators: Map<string, Translator> } {
+  const inbounds: Inbound[] = []
+  const translators = new Map<string, Translator>()
+  for (const { id, code, options, off } of parts.sources.values()) {
+    if (off) continue
+    const secrets = parts.config.sources.find(source => source.id === id)?.secrets ?? {}
+    const context = contextOf(id, options, secrets, 'received', parts)
+    inbounds.push({ id, routes: code.routes, context })
+    translators.set(id, { id, translate: code.translate, context })
+  }
+  for (const { id, code, comingSoon, options } of parts.providers.values()) {
+    const secrets = parts.config.providers.find(provider => provider.id === id)?.secrets ?? {}
+    if (code.routes && !comingSoon) inbounds.push({ id, routes: code.routes, context: contextOf(id, options, secrets, 'recorded', parts) })
+  }
+  return { inbounds, translators }
+}
+
+function contextOf (id: string, options: Record<string, unknown>, secrets: Record<string, Secret[]>, to: 'received' | 'recorded', { config, inbox, runtime, log }: InboundParts): InboundContext {
+  return {
+    id,
+    options,
+    secrets: Object.fromEntries(Object.entries(secrets).map(([name, several]) => [name, several.map(secret => secret.reveal())])),
+    publicUrl: config.server.publicUrl,
+    now: runtime.now,
+    receive: received => inbox.receive(id, to, received),
+    warn: (fields, message) => { log.warn({ ...fields, from: id }, message) }
+  }
+}

@@ -1,0 +1,26 @@
+// What a source's code gave, looked at before anything is made of it: it is code, but not ours.
+
+import type { Translated } from '../contract.ts'
+
+const REASON = /^[a-z][a-z0-9_]{0,59}$/
+const EVENTS_MAX = 100
+
+/** The same value. Throws TypeError, saying what is wrong, where it is not what a source may give. */
+export function checkTranslated (value: Translated): Translated {
+  const given = value as unknown as Record<string, unknown> | null | undefined
+  if (typeof given !== 'object' || given === null) throw new TypeError('translate gave nothing')
+  const { is, events, reason, detail } = given
+  if (is !== 'events' && is !== 'recorded' && is !== 'parked') throw new TypeError('translate must say { is: events, recorded or parked }')
+  if (reason === undefined ? is !== 'events' : typeof reason !== 'string' || !REASON.test(reason)) throw new TypeError('translate must give a reason in snake_case')
+  if (detail === undefined ? is !== 'events' : typeof detail !== 'string') throw new TypeError('translate must give a detail, a sentence')
+  if (is !== 'events') return value
+  if (!Array.isArray(events) || events.length > EVENTS_MAX) throw new TypeError(`translate must give a list of at most ${EVENTS_MAX} events`)
+  for (const event of events as unknown[]) checkEvent(event)
+  return value
+}
+
+function checkEvent (event: unknown): void {
+  const { id, type, timeAt, data } = (event ?? {}) as Record<string, unknown>
+  if (typeof id !== 'string' || typeof type !== 'string' || typeof data !== 'object' || data === null) throw new TypeError('an event of translate has id, type and data')
+  if (typeof timeAt !== 'number' || Number.isNaN(new Date(timeAt).getTime())) throw new TypeError('an event of translate has timeAt in epoch milliseconds')
+}
