@@ -72,6 +72,15 @@ export interface EventTypeConfig {
   person: string | null
 }
 
+/** An event type that makes no message: it is kept, for whoever acts on it. */
+export interface RecordedTypeConfig {
+  type: string
+  /** Absolute path of the JSON Schema (draft 2020-12) of `data`. */
+  schema: string
+  /** JSON pointer into `data` of the phone number of the person concerned, null where there is none. */
+  person: string | null
+}
+
 export interface ProviderConfig {
   id: string
   /** Absolute path of the provider's folder. */
@@ -83,6 +92,32 @@ export interface ProviderConfig {
   concurrency: number | null
   /** Instead of the manifest's windows, by group. */
   limits: Record<string, Window[]>
+  /** Values for the manifest's `options`, as given; the loader checks them. */
+  options: Record<string, unknown>
+  /** The platform's own secrets at the provider that no connection carries, for its routes: each one or several, in rotation. */
+  secrets: Record<string, Secret[]>
+  /** The platform's own account, for a manifest with `connection: gateway`; null where none is declared. */
+  connection: GatewayConnectionConfig | null
+}
+
+export interface GatewayConnectionConfig {
+  /** Which of the manifest's `auth` ways the secrets belong to; null takes the manifest's first. */
+  auth: string | null
+  secrets: Record<string, Secret>
+  /** The provider's own id of the account, where it is known. */
+  accountId: string | null
+}
+
+/** A folder whose code turns what others send here (webhooks) into events. */
+export interface SourceConfig {
+  id: string
+  /** Absolute path of the source's folder. */
+  path: string
+  /** Declared for the sandbox alone, which is off: nothing answers below its address, and its secrets are not read. */
+  off: boolean
+  /** Each one or several, in rotation. */
+  secrets: Record<string, Secret[]>
+  options: Record<string, unknown>
 }
 
 export interface ConnectionConfig {
@@ -118,7 +153,8 @@ export type Scope = typeof SCOPES[number]
 export interface Config {
   /** Absolute path of the file. */
   file: string
-  server: { host: string, port: number, trustProxy: string[] }
+  /** `publicUrl`: where others reach this gateway, for call-backs; without a slash at the end, null where nobody can. */
+  server: { host: string, port: number, trustProxy: string[], publicUrl: string | null }
   log: { level: 'debug' | 'info' | 'warn' | 'error' | 'silent' }
   store: { driver: 'sqlite', path: string }
   /** `url` names a sandbox that runs as its own process; otherwise one is started within, on `port` (0: any). */
@@ -134,8 +170,12 @@ export interface Config {
   plans: Record<string, string[]>
   shopIdPattern: string
   channels: Record<string, { defaultProvider: string | null }>
+  /** Types that make a message. */
   eventTypes: Record<string, EventTypeConfig>
+  /** Types that make none. */
+  recordedTypes: Record<string, RecordedTypeConfig>
   providers: ProviderConfig[]
+  sources: SourceConfig[]
   shops: ShopConfig[]
   delivery: {
     /** Total time of one request at a provider, connect to last byte. */
@@ -175,6 +215,10 @@ export interface MappingScope {
   /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. */
   delivery: { id: string, key: string, attempt: number }
   map?: Record<string, unknown>
+  /** Instead of what the config gives for the manifest's options. */
+  options?: Record<string, unknown>
+  /** Instead of this gateway's own address; `url` is '' where nobody reaches it. */
+  gateway?: { url: string }
 }
 
 // ── mapping ────────────────────────────────────────────────────────────────────────────────────
@@ -184,6 +228,15 @@ export interface CompiledTree { render (scope: object): unknown }
 
 /** JSON Schema, draft 2020-12, as read from a file. */
 export type JsonSchema = Record<string, unknown>
+
+/** A text message as it is sent: look-alikes of GSM characters replaced, counted. */
+export interface SmsText { text: string, encoding: 'GSM-7' | 'UCS-2', segments: number }
+
+/** A merchant's template. `render` throws MappingError only. */
+export interface CompiledText { render (variables: Record<string, unknown>): SmsText }
+
+/** One fault in a merchant's template; `offset` counts characters from 0. */
+export interface TextFault { offset: number, message: string, fix: string }
 
 /** What templates may read at a place: for the check at load. A schema per root name; `true` means anything goes. */
 export type Readable = Record<string, JsonSchema | true>
@@ -195,6 +248,8 @@ export interface Mapper {
    * Faults are pushed to `faults`, and the tree returned then must not be used.
    */
   compile (tree: unknown, file: SourceFile, pointer: string, readable: Readable, faults: Fault[]): CompiledTree
+  /** Compiles a merchant's text (output, if/unless/case, a dozen filters) over flat variables; kept, so the same text costs once. */
+  text (template: string, variables: readonly string[]): CompiledText | { faults: TextFault[] }
 }
 
 // ── providers ──────────────────────────────────────────────────────────────────────────────────
@@ -216,6 +271,8 @@ export interface PreparedRequest {
   /** Lower-case names; no credentials. */
   headers: Record<string, string>
   body: string | null
+  /** What the text in it costs, where the event's mapping makes one. */
+  segments?: Pick<SmsText, 'encoding' | 'segments'>
 }
 
 /** What came back over the wire, or how it failed. */
@@ -230,7 +287,9 @@ export type Answer =
 export type Outcome =
   | { is: 'delivered', warning?: Reason }
   /** `free`: costs no attempt. `afterMs`: no earlier than that. `pause`: who waits with it. */
-  | { is: 'retry', reason: Reason, detail?: string, free?: boolean, afterMs?: number, pause?: 'lane' | 'account' }
+  | { is: 'retry', reason: Reason, detail?: string, free?: boolean, afterMs?: number, pause?: 'lane' | 'account',
+      /** Made again at once with these settings; once it is accepted so, the connection keeps them. */
+      settings?: Record<string, unknown> }
   | { is: 'unknown', reason: Reason, detail?: string }
   | { is: 'rejected', reason: Reason, detail?: string }
   /** The account must be put right by a person; the delivery waits for it and pays nothing. */
@@ -247,8 +306,24 @@ export type Verdict =
   | { is: 'hold', reason: Reason }
   | { is: 'reject', reason: Reason, detail?: string }
 
+export interface FoundAnswer { status: number, body: string }
+
+/** A request that got no answer: when its row was written, and when it was given up. */
+export interface LostRequest {
+  reservedAt: number
+  /** Its deadline had passed, its connection broke, or the gateway that had died was started again. */
+  givenUpAt: number
+  /** The gateway's clock, which those two were told by. */
+  now (): number
+}
+
 /** What a reconcile hook found out about a request that got no answer. */
-export type Reconciled = { is: 'delivered', detail?: string } | { is: 'not_sent' } | { is: 'unclear', detail?: string }
+export type Reconciled =
+  /** As the request itself would have been answered, oldest first: several where it cannot tell which one is ours. */
+  | { is: 'found', answers: FoundAnswer[], doubtful?: FoundAnswer[] }
+  /** `doubtful`: what is there may be ours all the same. One that no other delivery has makes it unclear. */
+  | { is: 'not_found', doubtful?: FoundAnswer[] }
+  | { is: 'unclear', detail?: string }
 
 /** Sends one of the manifest's requests on the account's lane and returns its answer. */
 export type Ask = (request: string, map: Record<string, unknown>) => Promise<Answer>
@@ -258,8 +333,17 @@ export interface ProviderCode {
   id: string
   /** Asked before each send, after the core's own checks. */
   check? (scope: MappingScope, now: number): Verdict
-  /** For `uncertain: reconcile`: asks the provider whether the request arrived. */
-  reconcile? (scope: MappingScope, request: PreparedRequest, reservedAt: number, ask: Ask): Promise<Reconciled>
+  /**
+   * For `uncertain: reconcile`: asks the provider whether the request arrived. `request` is what was sent, byte for byte; it left
+   * between `sent.reservedAt` and `sent.givenUpAt`, and was acted on then or soon after. Answers are ours only from within that
+   * time: which of them another delivery has already is the core's to know, and so are earlier calls, which are asked about one by one.
+   * `not_found` is believed from five minutes after `reservedAt` on. Throw nothing for an answer that says nothing: that is `unclear`.
+   */
+  reconcile? (scope: MappingScope, request: PreparedRequest, sent: LostRequest, ask: Ask): Promise<Reconciled>
+  /** Routes below /webhooks/<id>, for call-backs. No API key is asked for there: the code proves who is calling. */
+  routes? (app: FastifyInstance, context: InboundContext): void | Promise<void>
+  /** Names of the platform's secrets that its routes must be given, under providers.<id>.secrets. */
+  secrets?: readonly string[]
 }
 
 /** A set-up step as the manifest declares it; drawn and run by the set-up engine. */
@@ -281,6 +365,8 @@ export interface Provider {
   /** Capabilities a shop's plan must have. */
   needs: string[]
   baseUrl: string
+  /** `gateway`: the platform's one account, which shops take turns on. `shop`: each shop connects its own. */
+  connection: 'shop' | 'gateway'
   concurrency: number
   deadlineMs: number | null
   groups: Record<string, LimitGroup>
@@ -288,11 +374,13 @@ export interface Provider {
   /** Event types it has a mapping for → name of the limit group their request takes a place in. */
   events: Record<string, { request: string, group: string }>
   /** Secret field names by way of authorization, the manifest's order. */
-  auth: Record<string, { fields: string[] }>
+  auth: Record<string, { fields: string[], examples?: Record<string, string> }>
   /** JSON Schema of a connection's settings; closed. */
   settings: JsonSchema
   /** Defaults of the settings. */
   settingsDefaults: Record<string, unknown>
+  /** What the platform chose of the manifest's options, with their defaults. */
+  options: Record<string, unknown>
   setup: SetupStep[]
   code: ProviderCode
   /** The account the provider counts by: its own id, or what the manifest's `account` template says. */
@@ -304,7 +392,13 @@ export interface Provider {
   /** Headers with the credentials in them; never stored or logged. */
   authorize (way: string, secrets: Record<string, string>): Record<string, string>
   /** The manifest's own outcome rules; null where none matches and the core's defaults apply. */
-  judge (answer: Answer & { kind: 'answer' }): Outcome | null
+  judge (answer: Answer & { kind: 'answer' }, settings?: Record<string, unknown>): Outcome | null
+  /** The provider's id of what a request made, from the body of its answer; null where it has none. */
+  receipt (request: string, body: string): string | null
+  /** Secrets for a way of authorization that have not the form its set-up step says; never with the value. Those not given are not looked at. */
+  secretFaults (way: string, secrets: Record<string, string>): Detail[]
+  /** What no JSON Schema says of settings: whether a merchant's texts can be used. */
+  settingsFaults (settings: Record<string, unknown>): Detail[]
   /** What a stand-in for the API is made from, where the folder brings no sandbox.ts. */
   standIn?: StandIn
 }
@@ -333,6 +427,68 @@ export interface StandInRequest {
   key: string | null
 }
 
+// ── sources ────────────────────────────────────────────────────────────────────────────────────
+
+/** What a source or a provider's call-back routes are given. */
+export interface InboundContext {
+  id: string
+  options: Record<string, unknown>
+  /** Clear text, each one or several, in rotation; never logged. */
+  secrets: Record<string, string[]>
+  publicUrl: string | null
+  now (): number
+  /**
+   * Puts what came on disk and answers when it is there; with a key it had before (of this id) it is a repeat, and nothing is kept.
+   * Throws GW_STORE_FAILED.
+   */
+  receive (received: Omit<Received, 'id' | 'receivedAt'> & { keys: string[] }): Promise<'new' | 'repeat'>
+  warn (fields: object, message: string): void
+}
+
+/** A row of the inbox. */
+export interface Received {
+  id: string
+  receivedAt: number
+  topic: string
+  /** Id of the shop it concerns, null where it says none. */
+  shop: string | null
+  /** Id of what it is about, such as a delivery. */
+  subject: string | null
+  /** Of the request, those that matter; lower-case names. */
+  headers: Record<string, string>
+  /** As it came. Null where it was larger than is kept. */
+  body: string | null
+}
+
+/** An event as a source makes it; its shop is that of the row, its `source` the source's own. */
+export interface SourceEvent { id: string, type: string, timeAt: number, data: Record<string, unknown> }
+
+/** What a source makes of a row of its inbox. `reason` is a code in snake_case, `detail` a sentence. */
+export type Translated =
+  | { is: 'events', events: SourceEvent[], reason?: string, detail?: string }
+  /** Understood, and nothing follows from it. */
+  | { is: 'recorded', reason: string, detail: string }
+  /** Not understood: a person looks at it. */
+  | { is: 'parked', reason: string, detail: string }
+
+/** The code of a source's folder. */
+export interface SourceCode {
+  id: string
+  /** JSON Schema of its options in gateway.config.yaml: an object, closed; defaults are applied. */
+  options?: JsonSchema
+  /** Names of the secrets that it must be given. */
+  secrets?: readonly string[]
+  /** Types of the events it makes: each must be declared under event_types. */
+  events: readonly string[]
+  /** Routes below /webhooks/<id>. No API key is asked for there: the code proves who is calling. Bodies are Buffers, as they came. */
+  routes (app: FastifyInstance, context: InboundContext): void | Promise<void>
+  /**
+   * Called once what was received is on disk; again after a crash, so it must give the same. All its events are accepted in one unit, or
+   * none; but of one that was accepted before with other data the first stays, and the others enter all the same.
+   */
+  translate (received: Received, context: Omit<InboundContext, 'receive'>): Translated | Promise<Translated>
+}
+
 // ── sandbox ────────────────────────────────────────────────────────────────────────────────────
 
 /** Behaves as one provider's API, mounted at `/<provider id>` of the sandbox listener. */
@@ -343,6 +499,8 @@ export interface SandboxContext {
   groups: Record<string, LimitGroup>
   /** Milliseconds, monotonic. */
   now (): number
+  /** Epoch milliseconds, as the gateway beside it counts them. */
+  wallNow (): number
   /** Counts an arrival for a key (the account) in a group; null when taken, else milliseconds until there is room. */
   take (group: string, key: string): number | null
   /** What is left in each window of the group, in the manifest's order, and when its oldest arrival leaves it. */
@@ -384,7 +542,7 @@ export interface Store {
   /** Runs one named query. */
   read (name: string, params: Record<string, Value>): Promise<Row[]>
   /** The next integer key of a table; never given twice. */
-  nextKey (table: 'events' | 'deliveries' | 'calls' | 'jobs'): number
+  nextKey (table: 'events' | 'deliveries' | 'calls' | 'jobs' | 'inbox'): number
   /** This instance, and the epoch its claims and settles carry. */
   readonly owner: number
   readonly epoch: number
@@ -407,5 +565,5 @@ export interface Runtime {
   /** 0 ≤ x < 1. */
   random (): number
   /** `prefix` + UUIDv7. */
-  id (prefix: 'evt_' | 'dlv_' | 'con_' | 'job_' | 'req_'): string
+  id (prefix: 'evt_' | 'dlv_' | 'con_' | 'job_' | 'req_' | 'inb_'): string
 }

@@ -11,6 +11,9 @@ export const REASONS = {
   not_connected_to_provider: '{provider} could not be reached; it is tried again.',
   crashed_gateway: 'Preparing this message stopped the gateway three times; it was set aside.',
   deferred: 'The message waits for a better time.',
+  queue_full: '{provider} has too many messages waiting; this one goes out as soon as there is room.',
+  quiet_hours: 'It is a quiet hour where the customer is; the message waits until it is over.',
+  personal_data_refused: '{provider} did not take the customer\'s name or phone as properties; the message is sent without them.',
 
   // held: a person must act
   no_provider: 'No provider is chosen for this channel.',
@@ -23,7 +26,13 @@ export const REASONS = {
   credentials_refused: '{provider} refuses the credentials; connect again.',
   credentials_unreadable: 'The stored credentials of {provider} cannot be opened; connect again.',
   scope_missing: '{provider} did not grant what is needed; connect again and grant it.',
+  platform_account_refused: '{provider} refuses our own account just now; the operator is told, and there is nothing for you to do.',
   blocked_by_provider: '{provider} blocks our calls; it is tried again later, and the operator is told.',
+  account_unknown: '{provider} does not know the account that messages are sent over; the operator must correct it.',
+  account_suspended: 'The account at {provider} that messages are sent over is suspended; the operator must act.',
+  sender_refused: '{provider} does not accept the sender of our messages; the operator must correct it.',
+  sender_unregistered: 'The sender is not registered with the carriers of that country yet; the operator must act.',
+  callback_refused: '{provider} does not accept the address it should report to; the operator must correct it.',
   shop_inactive: 'The shop has uninstalled the app or is closed.',
 
   // unknown: written, and no full answer
@@ -39,6 +48,20 @@ export const REASONS = {
   mapping_failed: 'The message could not be put together from the event\'s data.',
   no_phone: 'The customer gave no phone number.',
   phone_refused: '{provider} does not accept the customer\'s phone number.',
+  opted_out: 'The customer does not want messages any more.',
+  number_unknown: 'The customer\'s phone number does not exist or is not in use.',
+  not_mobile: 'The customer\'s phone number cannot receive text messages.',
+  country_not_enabled: '{provider} is not set up to text customers in that country.',
+  account_restricted: 'The account at {provider} may not text this phone number yet; the operator must act.',
+  no_route: '{provider} has no way from our sender to the customer\'s phone number.',
+  text_too_long: 'The text is too long; shorten its template.',
+  handset_unreachable: 'The customer\'s phone was switched off or out of reach.',
+  carrier_blocked: 'The customer\'s carrier blocks our messages to this phone number.',
+  carrier_filtered: 'The carrier took the text for unwanted advertising and did not deliver it.',
+  carrier_failed: 'The carrier could not deliver the message.',
+  carrier_too_late: 'The message waited too long at {provider}, and was dropped instead of being sent late.',
+  abuse_suspected: '{provider} takes this phone number for one that is used for fraud.',
+  recipient_barred: 'This phone number is on a list of numbers that must not be texted.',
 
   // expired
   expired: 'Waiting took too long for this kind of message.',

@@ -1,5 +1,5 @@
 // A call that belongs to no delivery: a hook's question, a step of the set-up. It takes a place like any other call,
-// and is kept like any other: the windows must know of it after a restart.
+// but no delivery's, and is kept like any other: the windows must know of it after a restart.
 
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Answer, PreparedRequest, Runtime, Step, Store } from '../contract.ts'
@@ -8,6 +8,7 @@ import type { OpenAccount } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import type { Channel } from './channel.ts'
 import type { Gate } from './gate.ts'
+import { LAST } from './limiter.ts'
 
 /** A question is not worth a longer wait for room; whoever asks comes back. */
 const ROOM_WAIT_MS = 10_000
@@ -26,12 +27,9 @@ export async function ask ({ connection, request: name, scope, account, channel 
   const gate = await accounts.lane(account, channel.provider, request.group)
   account.working++ // it must not be closed meanwhile
   try {
-    if (!await reserved(gate, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now')
+    if (!await placed(gate, channel, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now, or the provider no place')
     const key = store.nextKey('calls')
-    await store.commit([openStep(key, account, request, runtime.now())]).catch(error => { gate.release(); throw error })
-    const answer = await channel.limiter.run(0, signal => channel.sender.send(request, credentials, signal))
-    if (answer.kind === 'not_sent') gate.release()
-    else gate.stamp(runtime.mono())
+    const answer = await put(key, { account, channel, request, credentials, gate }, options).finally(() => { channel.answered() })
     await store.commit([closeStep(key, answer, runtime.now())])
     return answer
   } finally {
@@ -39,19 +37,44 @@ export async function ask ({ connection, request: name, scope, account, channel 
   }
 }
 
-export function notSent (code: string, message: string): Answer { return { kind: 'not_sent', code, message } }
+interface Call { account: OpenAccount, channel: Channel, request: PreparedRequest, credentials: Record<string, string>, gate: Gate }
 
-async function reserved (gate: Gate, { runtime, stopping }: AskOptions): Promise<boolean> {
-  const until = runtime.mono() + ROOM_WAIT_MS
-  while (!gate.reserve(runtime.mono())) {
-    if (stopping() || runtime.mono() > until) return false
-    await wait(AGAIN_MS)
+/** On disk, then on the wire. */
+async function put (key: number, { account, channel, request, credentials, gate }: Call, { store, runtime }: AskOptions): Promise<Answer> {
+  try {
+    await store.commit([openStep(key, account, request, runtime.now())])
+  } catch (error) {
+    gate.release()
+    channel.promised--
+    throw error
   }
-  return true
+  const running = channel.limiter.run(LAST, signal => channel.sender.send(request, credentials, signal))
+  channel.promised--
+  const answer = await running
+  if (answer.kind === 'not_sent') gate.release()
+  else gate.stamp(runtime.mono())
+  return answer
 }
 
+export function notSent (code: string, message: string): Answer { return { kind: 'not_sent', code, message } }
+
+/** One of the provider's places and one in the account's windows, both or none: no place is kept from deliveries while the windows are full. */
+async function placed (gate: Gate, channel: Channel, { runtime, stopping }: AskOptions): Promise<boolean> {
+  const until = runtime.mono() + ROOM_WAIT_MS
+  let wanting = false
+  while (!stopping() && runtime.mono() <= until) {
+    const hasRoom = gate.room(runtime.mono()) > 0
+    if (hasRoom && !wanting) wanting = channel.want()
+    if (wanting && !hasRoom) wanting = channel.giveUp()
+    if (wanting && channel.vacant && gate.reserve(runtime.mono())) return channel.take()
+    await wait(AGAIN_MS)
+  }
+  return wanting && channel.giveUp()
+}
+
+/** Without the query: it may name a person. */
 function openStep (key: number, account: OpenAccount, request: PreparedRequest, now: number): Step {
-  return { name: 'open_call', params: { call_key: key, account_key: account.key, lane: request.group, reserved_at: now, request_head: `${request.method} ${request.path}` } }
+  return { name: 'open_call', params: { call_key: key, account_key: account.key, lane: request.group, reserved_at: now, request_head: `${request.method} ${request.path.split('?')[0]}` } }
 }
 
 function closeStep (key: number, answer: Answer, now: number): Step {

@@ -5,6 +5,9 @@ import type { OpenAccount } from './account.ts'
 import { Limiter } from './limiter.ts'
 import { createSender, type Sender } from './send.ts'
 
+/** Questions take no more of the places than one of so many, and one at least. */
+const QUESTIONS_SHARE = 4
+
 export interface ChannelOptions { config: Config, runtime: Runtime, sandboxOrigin: string | null }
 
 export class Channel {
@@ -13,6 +16,9 @@ export class Channel {
   sender: Sender
   /** Claimed, and not handed to the limiter yet. */
   promised = 0
+  /** Questions that have a place or are to get one; those that are to get one. */
+  #questions = 0
+  #wanting = 0
   #waiting = new Set<OpenAccount>()
 
   constructor (provider: Provider, options: ChannelOptions) {
@@ -22,7 +28,35 @@ export class Channel {
   }
 
   /** How many more may be claimed for it: the limiter never holds more than it runs. */
-  get free (): number { return this.limiter.free() - this.promised }
+  get free (): number { return this.limiter.free() - this.promised - this.#wanting }
+
+  /** A question wants a place: the next that comes free is for it. False while enough of them have one, or want one. */
+  want (): boolean {
+    if (this.#questions >= Math.max(1, Math.floor(this.provider.concurrency / QUESTIONS_SHARE))) return false
+    this.#questions++
+    this.#wanting++
+    return true
+  }
+
+  /** Whether a question that wants a place may take one now. */
+  get vacant (): boolean { return this.limiter.free() - this.promised > 0 }
+
+  /** It has its place: promised, until it is handed to the limiter. */
+  take (): true {
+    this.#wanting--
+    this.promised++
+    return true
+  }
+
+  /** It wants none any more. */
+  giveUp (): false {
+    this.#wanting--
+    this.#questions--
+    return false
+  }
+
+  /** It had its place, and is answered. */
+  answered (): void { this.#questions-- }
 
   /** The provider as a new generation has it. What is in flight ends over the connections it began on. */
   use (provider: Provider, options: ChannelOptions): void {

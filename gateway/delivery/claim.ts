@@ -1,6 +1,7 @@
 // Whose turn it is: how many of the free places each queue of an account gets.
 
-import type { EventTypeConfig, Provider, Row } from '../contract.ts'
+import type { EventTypeConfig, Provider, Row, Step, Store } from '../contract.ts'
+import type { OpenAccount } from './account.ts'
 
 export interface Share { queueKey: number, n: number }
 
@@ -26,6 +27,15 @@ export function share (queues: readonly Row[], limit: number, room: ReadonlyMap<
   const each = Math.floor(limit / turn.length)
   const more = limit % turn.length
   return turn.map((queue, i) => ({ queueKey: queue.queue_key as number, n: Math.min(each + (i < more ? 1 : 0), room.get(queue.setup_group as string) ?? 0) }))
+}
+
+/** What is claimed, with the turn of each queue. A held account is tried with one message, and none is always the one. */
+export function claimSteps (shares: readonly Share[], { key, held }: OpenAccount, { served, now }: { served: number, now: number }, store: Store): Step[] {
+  const name = held ? 'claim_probe' : 'claim_deliveries'
+  return shares.flatMap(({ queueKey, n }) => [
+    { name, params: { queue_key: queueKey, account_key: key, owner: store.owner, epoch: store.epoch, now, limit: n } },
+    { name: 'refresh_queue', params: { queue_key: queueKey, served_at: served, now, limit: 1 } }
+  ])
 }
 
 /** How many places of each limit group these deliveries will take. */

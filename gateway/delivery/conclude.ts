@@ -11,6 +11,7 @@ import { settle, type Settled } from './settle.ts'
 
 const ANSWER_KEPT = 2000
 const RECONCILE_AFTER_MS = 60_000
+const NOTHING = {}
 
 export interface ConcludeOptions { store: Store, runtime: Runtime, config: Config, onError (error: unknown): void }
 
@@ -21,7 +22,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
   const { runtime, config } = options
   const { row, request, reservedAt } = flight
   const now = runtime.now()
-  const outcome = judged(answer, provider, options, now)
+  const outcome = judged(answer, provider, flight, options, now)
   const settled = settle(outcome, {
     now,
     random: runtime.random(),
@@ -30,10 +31,13 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
     uncertain: provider.uncertain,
     scheduleMs: config.delivery.retryScheduleMs,
     limitedTimes: account.limitedTimes(request.group, reservedAt),
-    mayHaveArrived: row.state === STATE.unknown || mayHaveActed(answer, outcome)
+    refusedAlone: flight.othersPass && account.held === null,
+    mayHaveArrived: row.state === STATE.unknown,
+    mayHaveActed: mayHaveActed(answer, outcome),
+    adjusted: row.adjusted === null ? NOTHING : JSON.parse(row.adjusted as string) as Record<string, unknown>
   })
   account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
-  const steps = [settleStep(flight, answer, outcome, settled, now, options.store)]
+  const steps = [settleStep(flight, answer, { outcome, settled, receipt: receiptOf(answer, outcome, request.name, provider, options) }, now, options.store)]
   if (settled.dueAt !== null) steps.push(dueStep(row, settled.dueAt, now))
   if (settled.pauseLaneMs !== null) {
     flight.gate.pauseUntil(runtime.mono() + settled.pauseLaneMs)
@@ -54,16 +58,28 @@ function mayHaveActed (answer: Answer, outcome: Outcome): boolean {
 }
 
 /** A rule of the provider's that fails is a bug, and what the answer meant is not known. */
-function judged (answer: Answer, provider: Provider, { onError }: ConcludeOptions, now: number): Outcome {
+function judged (answer: Answer, provider: Provider, { connection }: Flight, { onError }: ConcludeOptions, now: number): Outcome {
   try {
-    return judge(answer, provider, now)
+    return judge(answer, provider, connection.settings, now)
   } catch (error) {
     onError(error)
     return { is: 'unknown', reason: 'no_answer', detail: `the answer could not be judged: ${(error as Error).message}`.slice(0, 300) }
   }
 }
 
-function settleStep ({ row, connection }: Flight, answer: Answer, outcome: Outcome, settled: Settled, now: number, store: Store): Step {
+/** What it made at the provider, also where that is refused afterwards: no other delivery may take it for its own. A bug in finding it loses no more than it. */
+function receiptOf (answer: Answer, outcome: Outcome, request: string, provider: Provider, { onError }: ConcludeOptions): string | null {
+  if (answer.kind !== 'answer') return null
+  if (outcome.is !== 'delivered' && !(outcome.is === 'rejected' && answer.status < 300)) return null
+  try {
+    return provider.receipt(request, answer.body)
+  } catch (error) {
+    onError(error)
+    return null
+  }
+}
+
+function settleStep ({ row, connection }: Flight, answer: Answer, { outcome, settled, receipt }: { outcome: Outcome, settled: Settled, receipt: string | null }, now: number, store: Store): Step {
   return {
     name: 'settle_call',
     params: {
@@ -79,7 +95,9 @@ function settleStep ({ row, connection }: Flight, answer: Answer, outcome: Outco
       settled_at: answer.kind === 'not_sent' ? null : now,
       status: answer.kind === 'answer' ? answer.status : null,
       answer: scrub(answer.kind === 'answer' ? answer.body.slice(0, ANSWER_KEPT) : `${answer.code}: ${answer.message}`, connection),
-      outcome: outcome.is
+      outcome: outcome.is,
+      receipt,
+      adjusted: settled.adjusted === null ? null : JSON.stringify(settled.adjusted)
     }
   }
 }

@@ -9,7 +9,8 @@ import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
 import { ask, notSent } from './ask.ts'
 import { Channel } from './channel.ts'
-import { groupsOf, roomByQueue, share } from './claim.ts'
+import { keepAdjusted } from './adjusted.ts'
+import { claimSteps, groupsOf, roomByQueue, share } from './claim.ts'
 import { conclude } from './conclude.ts'
 import { Poll } from './poll.ts'
 import { callSteps, giveBack, notWritten, prepare, type Flight, type PrepareOptions } from './prepare.ts'
@@ -129,7 +130,11 @@ export class Deliver {
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
-    return await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
+    try {
+      return await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
+    } finally {
+      if (channel.free > 0) this.#next(channel)
+    }
   }
 
   #useProviders (): void {
@@ -196,14 +201,11 @@ export class Deliver {
 
   async #claim (account: OpenAccount, channel: Channel, room: Map<string, number>, limit: number): Promise<boolean> {
     const { store, runtime } = this.#o
-    const queues = await store.read('ready_queues', { account_key: account.key, groups: JSON.stringify([...room.keys()]), limit })
+    const queues = await store.read(account.held ? 'probe_queues' : 'ready_queues', { account_key: account.key, groups: JSON.stringify([...room.keys()]), limit })
     if (queues.length === 0) return false
     const now = runtime.now()
     this.#served = Math.max(now * 1000, this.#served + 1)
-    const results = await store.commit(share(queues, limit, room).flatMap(({ queueKey, n }) => [
-      { name: 'claim_deliveries', params: { queue_key: queueKey, account_key: account.key, owner: store.owner, epoch: store.epoch, now, limit: n } },
-      { name: 'refresh_queue', params: { queue_key: queueKey, served_at: this.#served, now, limit: 1 } }
-    ]))
+    const results = await store.commit(claimSteps(share(queues, limit, room), account, { served: this.#served, now }, store))
     const keys = results.flatMap(result => result.rows.map(row => row.delivery_key as number))
     if (keys.length > 0) this.#take(account, channel, await this.#claimed(keys))
     return true
@@ -269,6 +271,7 @@ export class Deliver {
     else gate.stamp(runtime.mono())
     const { outcome, settled, steps } = conclude(flight, answer, account, provider, this.#o)
     await this.#insist(steps)
+    if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, this.#o)
     this.#o.onAttempt({
       delivery: row.id as string,
       event: row.event_id as string,

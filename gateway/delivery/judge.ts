@@ -5,12 +5,18 @@ import { retryAfterHeaderMs } from './next.ts'
 
 const BLOCKED_AFTER_MS = 15 * 60_000
 
-/** The provider's rules first, these defaults after them. */
-export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'>, now: number): Outcome {
+/** The provider's rules first, these defaults after them. `settings`: the connection's, as the request was made with them. */
+export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'> & Partial<Pick<Provider, 'connection'>>, settings: Record<string, unknown>, now: number): Outcome {
   if (answer.kind === 'not_sent' && answer.code === 'STOPPED') return { is: 'retry', reason: 'deferred', free: true, afterMs: 0 }
   if (answer.kind === 'not_sent') return { is: 'retry', reason: 'not_connected_to_provider', detail: `${answer.code}: ${answer.message}` }
   if (answer.kind === 'no_answer') return { is: 'unknown', reason: 'no_answer', detail: `${answer.code}: ${answer.message}` }
-  return withRetryAfter(provider.judge(answer) ?? byStatus(answer, provider.uncertain), answer, now)
+  return toWhom(withRetryAfter(provider.judge(answer, settings) ?? byStatus(answer, provider.uncertain), answer, now), provider)
+}
+
+/** No merchant can put the platform's own account right, so none is told to connect again. */
+function toWhom (outcome: Outcome, { connection }: Partial<Pick<Provider, 'connection'>>): Outcome {
+  const connectAgain = outcome.is === 'hold' && (outcome.reason === 'credentials_refused' || outcome.reason === 'scope_missing')
+  return connectAgain && connection === 'gateway' ? { ...outcome, reason: 'platform_account_refused' } : outcome
 }
 
 /** A pause that names no length takes it from the header. */

@@ -2,7 +2,10 @@
 // The windows are not here: a delivery comes here only when its gate has room.
 
 import PQueue from 'p-queue'
-import type { Priority } from '../contract.ts'
+import { PRIORITY, type Priority } from '../contract.ts'
+
+/** After every delivery: the delivery's call is on disk, and says when it left. */
+export const LAST = PRIORITY.marketing + 1
 
 export class Limiter {
   #queue: PQueue
@@ -20,7 +23,7 @@ export class Limiter {
   set concurrency (concurrency: number) { this.#queue.concurrency = concurrency }
 
   /** p-queue takes the larger number first; ours is the other way round. */
-  run<T> (priority: Priority, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T> (priority: Priority | typeof LAST, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#queue.add(() => task(this.#abort.signal), { priority: -priority })
   }
 

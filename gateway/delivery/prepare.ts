@@ -17,7 +17,17 @@ const AGAIN_MS = 60_000
 const DEFERRED_AT_LEAST_MS = 1000
 
 /** A delivery on its way, from the place in its windows to the settle. */
-export interface Flight { row: Row, state: ShopState, connection: OpenConnection, request: PreparedRequest, gate: Gate, reservedAt: number }
+export interface Flight {
+  row: Row
+  state: ShopState
+  /** Its settings are those the request was made with. */
+  connection: OpenConnection
+  request: PreparedRequest
+  gate: Gate
+  reservedAt: number
+  /** It was refused for the account before, and the account took another message after that. */
+  othersPass: boolean
+}
 
 /** The steps that put a delivery where it belongs without a call. */
 export interface Ended { steps: Step[] }
@@ -33,7 +43,9 @@ export interface PrepareOptions {
 }
 
 /** Never throws: a bug in a provider's code or mapping sets its delivery aside, visibly. */
-export async function prepare (row: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
+export async function prepare (claimed: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
+  // What an answer asked for is the business of the provider that gave it.
+  const row = claimed.adjusted === null || claimed.adjusted_by === provider.id ? claimed : { ...claimed, adjusted: null }
   try {
     return await checked(row, account, provider, options)
   } catch (error) {
@@ -67,15 +79,20 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   if (!prepared.ok) return refuse(row, provider, prepared.reason, prepared.detail, options)
   const { request } = prepared
   const gate = await options.lane(account, provider, request.group)
+  const othersPass = row.outcome === 'hold' && await passedSince(row, account, options.store)
   if (!gate.reserve(runtime.mono())) return giveBack(row, options)
-  return { row, state, connection: { ...connection, secrets }, request, gate, reservedAt: now }
+  return { row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass }
+}
+
+async function passedSince (row: Row, { key }: OpenAccount, store: Store): Promise<boolean> {
+  return row.account_key === key && (await store.read('accepted_since', { account_key: key, since: row.settled_at as number })).length > 0
 }
 
 /** The rows that say a request is about to be sent; on disk before its first byte leaves. */
 export function callSteps ({ row, request, connection, reservedAt }: Flight, store: Store): Step[] {
   const mine = { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch }
-  const call: Step = { name: 'start_call', params: { ...mine, account_key: connection.accountKey, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body } }
-  return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: mine }, call]
+  const call: Step = { name: 'start_call', params: { ...mine, account_key: connection.accountKey, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body, adjusted: row.adjusted as string | null } }
+  return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: { ...mine, call_key: store.nextKey('calls') } }, call]
 }
 
 /** As it was before the claim. */

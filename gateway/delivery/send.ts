@@ -7,7 +7,7 @@ import { AddressRefused, allowsHost, guardedLookup, isLoopback, isPublic, type R
 
 const ANSWER_CAP_BYTES = 64 * 1024
 const CONNECT_TIMEOUT_MS = 10_000
-const KEPT_HEADERS = new Set(['content-type', 'retry-after', 'cf-mitigated', 'location'])
+const KEPT_HEADERS = new Set(['content-type', 'date', 'retry-after', 'cf-mitigated', 'location'])
 
 export interface SendOptions {
   deadlineMs: number

@@ -18,8 +18,14 @@ export interface SettleFacts {
   scheduleMs: readonly number[]
   /** 429s without a time in a row on this lane. */
   limitedTimes: number
+  /** It was refused for the account before, and the account has taken another message since: it is this message. */
+  refusedAlone: boolean
   /** An earlier call of it got no answer: whatever becomes of this one, it may have been sent. */
   mayHaveArrived: boolean
+  /** The answer itself leaves open whether it was acted on. */
+  mayHaveActed: boolean
+  /** Settings that answers before this one asked for. */
+  adjusted: Record<string, unknown>
 }
 
 export interface Settled {
@@ -37,26 +43,40 @@ export interface Settled {
   /** A person must act; one delivery probes now and then. */
   holdAccount: { reason: Reason, forMs: number } | null
   reconcile: boolean
+  /** Settings of the attempts to come, beside the connection's; null where nothing changes. */
+  adjusted: Record<string, unknown> | null
 }
 
-const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false } as const
+const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false, adjusted: null } as const
 
 export function settle (outcome: Outcome, facts: SettleFacts): Settled {
   switch (outcome.is) {
     case 'delivered': return { ...PLAIN, state: STATE.delivered, reason: outcome.warning ?? null, finishedAt: facts.now }
     case 'rejected': return { ...PLAIN, state: STATE.rejected, reason: outcome.reason, detail: outcome.detail ?? null, finishedAt: facts.now }
     case 'unknown': return unknown(outcome, facts)
-    case 'hold': return {
-      ...PLAIN,
-      state: facts.mayHaveArrived ? STATE.unknown : STATE.waiting,
-      reason: outcome.reason,
-      detail: outcome.detail ?? null,
-      dueAt: facts.now,
-      paid: 0,
-      holdAccount: { reason: outcome.reason, forMs: HOLD_MS }
-    }
-    case 'retry': return retry(outcome, facts)
+    case 'hold': return hold(outcome, facts)
+    case 'retry': return adjust(outcome, facts) ?? retry(outcome, facts)
   }
+}
+
+/** The account waits for a person; the delivery is due at once, so that it goes when the account is put right, or goes elsewhere. */
+function hold (outcome: Outcome & { is: 'hold' }, facts: SettleFacts): Settled {
+  const base = { ...PLAIN, state: facts.mayHaveArrived ? STATE.unknown : STATE.waiting, reason: outcome.reason, detail: outcome.detail ?? null }
+  if (!facts.refusedAlone) return { ...base, dueAt: facts.now, paid: 0, holdAccount: { reason: outcome.reason, forMs: HOLD_MS } }
+  return { ...base, state: facts.mayHaveArrived ? STATE.unknown : STATE.rejected, finishedAt: facts.now }
+}
+
+/**
+ * Made again at once with other settings, each of them changed once: an answer that asks twice for the same waits its turn.
+ * What is made anew is another message to the provider: where an earlier call may have arrived, a person decides.
+ */
+function adjust (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled | null {
+  const { settings, reason, detail = null } = outcome
+  if (settings === undefined || facts.mayHaveActed) return null
+  if (facts.mayHaveArrived) return { ...PLAIN, state: STATE.unknown, reason: 'repeat_refused', detail, finishedAt: facts.now }
+  if (facts.now >= facts.expiresAt) return null
+  if (Object.keys(settings).every(name => Object.hasOwn(facts.adjusted, name))) return null
+  return { ...PLAIN, state: STATE.waiting, reason, detail, dueAt: facts.now, adjusted: { ...facts.adjusted, ...settings } }
 }
 
 function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled {
@@ -68,7 +88,7 @@ function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled
     pauseAccountMs: outcome.pause === 'account' ? afterMs : null
   }
   const late = dueAt > facts.expiresAt
-  if (facts.mayHaveArrived) return { ...PLAIN, ...pause, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null, dueAt: late ? null : dueAt, finishedAt: late ? facts.now : null, paid }
+  if (facts.mayHaveArrived || facts.mayHaveActed) return { ...PLAIN, ...pause, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null, dueAt: late ? null : dueAt, finishedAt: late ? facts.now : null, paid }
   if (late) {
     const reason = outcome.reason === 'rate_limited' ? 'expired_rate_limited' : 'expired'
     return { ...PLAIN, ...pause, state: STATE.expired, reason, detail: outcome.detail ?? null, finishedAt: facts.now, paid }

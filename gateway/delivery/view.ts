@@ -2,6 +2,7 @@
 
 import type { Row, State } from '../contract.ts'
 import { sentence, stateOfRow, type Reason } from '../reasons.ts'
+import { headOf } from './flight.ts'
 
 export interface DeliveryView {
   id: string
@@ -16,6 +17,8 @@ export interface DeliveryView {
   detail: string | null
   event: { id: string, source: string, type: string, source_id: string }
   attempts: number
+  /** The provider's own id of what it made of it. */
+  provider_message_id: string | null
   due_at: string | null
   expires_at: string
   created_at: string
@@ -37,6 +40,7 @@ export function viewOf (row: Row, titleOf: (provider: string) => string): Delive
     detail: row.detail as string | null,
     event: { id: row.event_id as string, source: row.source as string, type: row.type as string, source_id: row.source_id as string },
     attempts: row.attempts as number,
+    provider_message_id: row.receipt as string | null,
     due_at: time(row.due_at),
     expires_at: time(row.expires_at) as string,
     created_at: time(row.created_at) as string,
@@ -51,6 +55,8 @@ export function detailsOf (row: Row, earlier: readonly Row[], titleOf: (provider
   return {
     ...view,
     event: { ...view.event, time: time(row.time_at), received_at: time(row.received_at), data: row.data === null ? null : JSON.parse(row.data as string) as unknown },
+    /** Settings that an answer asked for, instead of the connection's. */
+    adjusted_settings: row.adjusted === null ? null : JSON.parse(row.adjusted as string) as unknown,
     calls: calls.map(callOf)
   }
 }
@@ -64,19 +70,20 @@ function callOf (row: Row): object {
     request: row.request_head === null ? null : requestOf(row),
     status: row.status,
     answer: row.answer,
-    outcome: row.outcome
+    outcome: row.outcome,
+    provider_message_id: row.receipt
   }
 }
 
 function requestOf (row: Row): object {
-  const [line = '', name = '', , headers = '{}'] = String(row.request_head).split('\n')
-  const space = line.indexOf(' ')
-  return { name, method: line.slice(0, space), path: line.slice(space + 1), headers: JSON.parse(headers) as unknown, body: parsed(row.request_body as string | null) }
+  const { name, method, path, headers, segments } = headOf(String(row.request_head))
+  return { name, method, path, headers, body: bodyOf(row.request_body as string | null, headers['content-type'] ?? ''), ...segments }
 }
 
-/** JSON bodies are shown as data, others as the text they are. */
-function parsed (body: string | null): unknown {
+/** JSON and the fields of a form are shown as data, others as the text they are. */
+function bodyOf (body: string | null, contentType: string): unknown {
   if (body === null) return null
+  if (contentType.includes('x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(body))
   try { return JSON.parse(body) } catch { return body }
 }
 

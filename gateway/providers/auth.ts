@@ -4,14 +4,14 @@ import { MappingError } from '../errors.ts'
 import { authReadable, connectionReadable } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { compileLeaves, renderHeaders } from './requests.ts'
-import { secretFields } from './manifest-checks.ts'
+import { secretFields, type Manifest } from './manifest.ts'
 import { step } from './pointer.ts'
-import type { Manifest } from './manifest.ts'
+import type { Platform } from './platform.ts'
 
 type Authorize = (way: string, secrets: Record<string, string>) => Record<string, string>
 
 /** Compiles the ways of authorization; what it returns throws MappingError, whose message never holds a secret. */
-export function compileAuth (manifest: Manifest, compiling: Compiling): Authorize {
+export function compileAuth (manifest: Manifest, platform: Platform, compiling: Compiling): Authorize {
   const ways = new Map(Object.entries(manifest.auth).map(([way, { headers }]) => {
     const readable = authReadable(manifest, secretFields(headers))
     return [way, compileLeaves(headers, `/auth${step(way)}/headers`, readable, compiling)]
@@ -19,7 +19,7 @@ export function compileAuth (manifest: Manifest, compiling: Compiling): Authoriz
   return (way, secrets) => {
     const headers = ways.get(way)
     if (headers === undefined) throw new MappingError(`there is no way "${way}" to authorize`)
-    return renderHeaders(headers, { secret: secrets, connection: { account_id: '', settings: {} } })
+    return renderHeaders(headers, { secret: secrets, connection: { account_id: '', settings: {} }, ...platform({}) })
   }
 }
 

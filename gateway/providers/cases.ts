@@ -13,7 +13,13 @@ export interface Case {
   type: string
   data: Record<string, unknown>
   settings?: Record<string, unknown>
-  /** The request: `body` as data where it is JSON. Or the reason why there is none. */
+  /** The account's id at the provider; ACCT01 where none is given. */
+  account_id?: string
+  /** Of the platform, over the manifest's defaults; what the config chose is not looked at. */
+  options?: Record<string, unknown>
+  /** Where others reach the gateway; '' where nobody can. */
+  gateway_url?: string
+  /** The request: `body` as data where it is JSON, or a form of which the case names the fields. Or the reason why there is none. */
   expect: { method: string, path: string, headers: Record<string, string>, body?: unknown } | { refused: string }
 }
 
@@ -33,6 +39,12 @@ const CASES: JsonSchema = {
   additionalProperties: false,
   required: ['cases'],
   properties: {
+    optional: {
+      description: 'Keys of a body, at its top, that the provider takes a request without. All others it must refuse to miss: npm test tries both at the folder\'s sandbox. Default: none.',
+      type: 'array',
+      uniqueItems: true,
+      items: { type: 'string', minLength: 1 }
+    },
     cases: {
       type: 'array',
       minItems: 1,
@@ -46,6 +58,9 @@ const CASES: JsonSchema = {
           type: { type: 'string' },
           data: { type: 'object' },
           settings: { type: 'object' },
+          account_id: { type: 'string', minLength: 1 },
+          options: { type: 'object' },
+          gateway_url: { type: 'string' },
           expect: EXPECT
         }
       }
@@ -53,31 +68,36 @@ const CASES: JsonSchema = {
   }
 }
 
-/** Around the data of each case: the shop Acme, an event of 2026-11-21T19:20:00Z, the delivery key `key-1`. */
-export function caseScope (one: Pick<Case, 'type' | 'data' | 'settings'>): MappingScope {
+/** Around the data of each case: the shop Acme, an event of 2026-11-21T19:20:00Z, the delivery key `key-1`, a gateway at https://gateway.example. */
+export function caseScope (one: Pick<Case, 'type' | 'data' | 'settings' | 'account_id' | 'options' | 'gateway_url'>): MappingScope {
   return {
     data: one.data,
     shop: { id: 'acme', name: 'Acme', domain: 'acme.example' },
-    connection: { account_id: 'ACCT01', settings: one.settings ?? {} },
+    connection: { account_id: one.account_id ?? 'ACCT01', settings: one.settings ?? {} },
     event: { id: 'event-1', source: 'cases', type: one.type, time: '2026-11-21T19:20:00Z' },
-    delivery: { id: 'delivery-1', key: 'key-1', attempt: 1 }
+    delivery: { id: 'delivery-1', key: 'key-1', attempt: 1 },
+    options: one.options ?? {},
+    gateway: { url: one.gateway_url ?? 'https://gateway.example' }
   }
 }
 
-/** Runs the cases of a folder. A missing or malformed cases.yaml is among `faults`; a failed case has its own. */
-export function runCases (provider: Provider, files: Files): { results: CaseResult[], faults: Fault[] } {
+/**
+ * Runs the cases of a folder. A missing or malformed cases.yaml is among `faults`; a failed case has its own.
+ * `optional`: keys of a body that its provider does without.
+ */
+export function runCases (provider: Provider, files: Files): { results: CaseResult[], optional: string[], faults: Fault[] } {
   const { file, faults } = files.read(join(provider.dir, 'cases.yaml'))
-  if (file === null) return { results: [], faults }
+  if (file === null) return { results: [], optional: [], faults }
   const all = [...faults, ...files.check(file, CASES)]
-  if (all.length > 0) return { results: [], faults: all }
-  const { cases } = file.value as { cases: Case[] }
-  return { results: cases.map((one, i) => runCase(one, provider, file, `/cases/${i}`)), faults: [] }
+  if (all.length > 0) return { results: [], optional: [], faults: all }
+  const { cases, optional = [] } = file.value as { cases: Case[], optional?: string[] }
+  return { results: cases.map((one, i) => runCase(one, provider, file, `/cases/${i}`)), optional, faults: [] }
 }
 
 function runCase (one: Case, provider: Provider, file: SourceFile, at: string): CaseResult {
   const scope = caseScope(one)
   const prepared = provider.prepare(one.type, scope)
-  const got = prepared.ok ? shown(prepared.request) : { refused: prepared.reason }
+  const got = prepared.ok ? shown(prepared.request, one.expect) : { refused: prepared.reason }
   const difference = differenceOf(one.expect, got, '')
   if (difference === null) return { case: one, scope, got, fault: null }
   const detail = prepared.ok ? '' : ` (${prepared.detail})`
@@ -86,9 +106,20 @@ function runCase (one: Case, provider: Provider, file: SourceFile, at: string): 
 }
 
 /** A request as cases write it. */
-function shown ({ method, path, headers, body }: PreparedRequest): Record<string, unknown> {
+function shown ({ method, path, headers, body }: PreparedRequest, wanted: Case['expect']): Record<string, unknown> {
   if (body === null) return { method, path, headers }
-  return { method, path, headers, body: /\bjson\b/.test(headers['content-type'] ?? '') ? JSON.parse(body) as unknown : body }
+  const type = headers['content-type'] ?? ''
+  if (/\bjson\b/.test(type)) return { method, path, headers, body: JSON.parse(body) as unknown }
+  return { method, path, headers, body: /urlencoded/.test(type) && 'body' in wanted && isObject(wanted.body) ? fields(body) : body }
+}
+
+/** A form by its fields; one that comes several times is a list. */
+function fields (form: string): Record<string, string | string[]> {
+  const pairs = new URLSearchParams(form)
+  return Object.fromEntries([...new Set(pairs.keys())].map(name => {
+    const values = pairs.getAll(name)
+    return [name, values.length === 1 ? values[0] as string : values]
+  }))
 }
 
 /** The first place where two values differ. */

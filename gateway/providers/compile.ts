@@ -61,12 +61,22 @@ export function settingsSchema (manifest: Manifest): JsonSchema {
 }
 
 export function settingsDefaults (manifest: Manifest): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(manifest.settings).map(([name, schema]) => [name, schema['default']]))
+  return defaultsOf(manifest.settings)
+}
+
+/** The default of each: the manifest's schema asks for one. */
+export function defaultsOf (schemas: Record<string, JsonSchema>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, schema['default']]))
 }
 
 /** What auth templates see: the secrets and the connection, nothing of the event. */
 export function authReadable (manifest: Manifest, fields: readonly string[]): Readable {
-  return { secret: closed(Object.fromEntries(fields.map(name => [name, TEXT]))), connection: connectionSchema(manifest) }
+  return { secret: closed(Object.fromEntries(fields.map(name => [name, TEXT]))), connection: connectionSchema(manifest), ...platformReadable(manifest) }
+}
+
+/** What the platform chose, and where others reach this gateway. */
+function platformReadable (manifest: Manifest): Readable {
+  return { options: closed(manifest.options), gateway: closed({ url: TEXT }) }
 }
 
 export function connectionReadable (manifest: Manifest): Readable {
@@ -75,7 +85,7 @@ export function connectionReadable (manifest: Manifest): Readable {
 
 /** What a request that no event uses may read: a check's or a hook's. */
 export function requestReadable (manifest: Manifest): Readable {
-  return { ...connectionReadable(manifest), map: true }
+  return { ...connectionReadable(manifest), ...platformReadable(manifest), map: true }
 }
 
 /**
@@ -88,7 +98,8 @@ export function eventReadable (manifest: Manifest, data: JsonSchema): Readable {
     shop: closed({ id: TEXT, name: TEXT, domain: TEXT }),
     connection: connectionSchema(manifest),
     event: closed({ id: TEXT, source: TEXT, type: TEXT, time: TEXT }),
-    delivery: closed({ id: TEXT, key: TEXT })
+    delivery: closed({ id: TEXT, key: TEXT }),
+    ...platformReadable(manifest)
   }
 }
 

@@ -4,17 +4,22 @@ import type { EventTypeConfig, Fault, Files, JsonSchema, Mapper, MappingScope, P
 import { MappingError } from '../errors.ts'
 import { compileAccount, compileAuth } from './auth.ts'
 import { providerCode } from './code.ts'
-import { closed, compileTree, eventReadable, requestReadable, settingsDefaults, settingsSchema } from './compile.ts'
+import { closed, compileTree, defaultsOf, eventReadable, requestReadable, settingsDefaults, settingsSchema } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { groupsOf, limitGroups } from './limits.ts'
-import { checkManifest, secretFields } from './manifest-checks.ts'
-import { readManifest } from './manifest.ts'
+import { checkManifest } from './manifest-checks.ts'
+import { readManifest, secretFields } from './manifest.ts'
 import type { EventSource, Manifest } from './manifest.ts'
-import { compileOutcomes } from './outcomes.ts'
+import { compileOutcomes, compileReceipts } from './outcomes.ts'
+import { secretFaults } from './platform-checks.ts'
+import { platformOf, type Platform } from './platform.ts'
 import { step, valueAt } from './pointer.ts'
 import { compileRequest } from './requests.ts'
 import type { CompiledRequest } from './requests.ts'
+import { compileForms } from './secret-forms.ts'
 import { standInFacts } from './stand-in-facts.ts'
+import { compileText, textFaults } from './texts.ts'
+import type { EventText } from './texts.ts'
 import { durationMs } from './units.ts'
 
 export interface LoadOptions {
@@ -27,6 +32,8 @@ export interface LoadOptions {
   from: SourceFile
   /** Address of the sandbox, where it stands in for the providers; each is below it by its id. */
   sandboxUrl: string | null
+  /** Where others reach this gateway; null where nobody can. */
+  publicUrl: string | null
 }
 
 /** Loads every folder. With any fault the map must not be used: it holds only those without one. */
@@ -55,6 +62,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
       : file.fault('GW_PROVIDER_ID', '/id', found.problem, 'Let the id in provider.yaml, in its code and in the config agree.'))
     return { faults }
   }
+  faults.push(...secretFaults(found.code, config, options.from))
   const provider = build(manifest, config, options, compiling, found.code)
   if (provider.uncertain === 'reconcile' && found.code.reconcile === undefined) {
     faults.push(file.fault('GW_PROVIDER_CODE', '/uncertain', 'reconcile needs a reconcile hook in index.ts', 'Write the hook, or choose repeat, repeat_once or park.'))
@@ -63,8 +71,10 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
 }
 
 function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions, compiling: Compiling, code: ProviderCode): Provider {
-  const prepare = compileEvents(manifest, options.eventTypes, compiling)
-  const request = compileRequests(manifest, compiling)
+  const platform = platformOf(defaultsOf(manifest.options), config.options, options.publicUrl)
+  const texts = compileTexts(manifest, compiling)
+  const prepare = compileEvents(manifest, options.eventTypes, texts, platform, compiling)
+  const request = compileRequests(manifest, platform, compiling)
   return Object.freeze({
     id: manifest.id,
     title: manifest.title,
@@ -73,21 +83,26 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     channels: manifest.channels,
     needs: manifest.needs,
     baseUrl: config.baseUrl ?? (options.sandboxUrl === null ? manifest.base_url : `${options.sandboxUrl}/${manifest.id}`),
+    connection: manifest.connection,
     concurrency: config.concurrency ?? manifest.concurrency,
     deadlineMs: manifest.deadline === undefined ? null : durationMs(manifest.deadline),
     groups: limitGroups(manifest.limits, config.limits),
     uncertain: manifest.uncertain,
     events: Object.fromEntries(Object.entries(manifest.events).map(([type, event]) => [type, { request: event.request, group: groupOf(manifest, event.request) }])),
-    auth: Object.fromEntries(Object.entries(manifest.auth).map(([way, { headers }]) => [way, { fields: secretFields(headers) }])),
+    auth: Object.fromEntries(Object.entries(manifest.auth).map(([way, { headers, examples = {} }]) => [way, { fields: secretFields(headers), examples }])),
     settings: settingsSchema(manifest),
     settingsDefaults: settingsDefaults(manifest),
+    options: platform({}).options,
     setup: manifest.setup,
     code,
     account: compileAccount(manifest, compiling),
     prepare,
     request,
-    authorize: compileAuth(manifest, compiling),
-    judge: compileOutcomes(manifest.outcomes, compiling),
+    authorize: compileAuth(manifest, platform, compiling),
+    judge: compileOutcomes(manifest.outcomes, settingsDefaults(manifest), compiling),
+    receipt: compileReceipts(manifest.requests),
+    secretFaults: compileForms(manifest),
+    settingsFaults: textFaults([...texts.values()], compiling.mapper),
     standIn: standInFacts(manifest, compiling)
   })
 }
@@ -98,39 +113,52 @@ function groupOf (manifest: Manifest, request: string): string {
 }
 
 /** Requests by name, for checks and hooks; those of events may be asked for here as well. */
-function compileRequests (manifest: Manifest, compiling: Compiling): Provider['request'] {
+function compileRequests (manifest: Manifest, platform: Platform, compiling: Compiling): Provider['request'] {
   const used = new Set(Object.values(manifest.events).map(event => event.request))
-  const anything: Readable = { data: true, shop: true, connection: true, event: true, delivery: true, map: true }
+  const anything: Readable = { data: true, shop: true, connection: true, event: true, delivery: true, map: true, options: true, gateway: true }
   const compiled = new Map(Object.keys(manifest.requests).map(name => used.has(name)
     ? [name, compileRequest(name, manifest, anything, { ...compiling, faults: [] })] // its faults are told with its events
     : [name, compileRequest(name, manifest, requestReadable(manifest), compiling)]))
   return (name, scope) => attempt(() => {
     const render = compiled.get(name)
     if (render === undefined) throw new MappingError(`there is no request "${name}"`)
-    return render(scope)
+    return render({ ...scope, ...platform(scope) })
   })
 }
 
-/** Each event type's way from a scope to a request: what it requires, its map, its request. */
-function compileEvents (manifest: Manifest, eventTypes: Record<string, JsonSchema>, compiling: Compiling): Provider['prepare'] {
+/** The merchant's text of each event type that has one. */
+function compileTexts (manifest: Manifest, compiling: Compiling): Map<string, EventText> {
+  return new Map(Object.entries(manifest.events).flatMap(([type, event]) => {
+    const text = compileText(event, `/events${step(type)}`, manifest, compiling)
+    return text === null ? [] : [[type, text]]
+  }))
+}
+
+/** Each event type's way from a scope to a request: what it requires, its map, its text, its request. */
+function compileEvents (manifest: Manifest, eventTypes: Record<string, JsonSchema>, texts: ReadonlyMap<string, EventText>, platform: Platform, compiling: Compiling): Provider['prepare'] {
   const defaults = settingsDefaults(manifest)
-  const compiled = new Map(Object.entries(manifest.events).map(([type, event]) => [type, compileEvent(type, event, manifest, eventTypes[type] as JsonSchema, compiling)]))
+  const compiled = new Map(Object.entries(manifest.events).map(([type, event]) => [type, compileEvent(type, event, manifest, eventTypes[type] as JsonSchema, texts.get(type), compiling)]))
   return (type, scope) => {
     const prepare = compiled.get(type)
     if (prepare === undefined) return { ok: false, reason: 'event_not_supported', detail: `${manifest.id} has no mapping for ${type}` }
-    return prepare({ ...scope, connection: { ...scope.connection, settings: { ...defaults, ...scope.connection.settings } } })
+    return prepare({ ...scope, ...platform(scope), connection: { ...scope.connection, settings: { ...defaults, ...scope.connection.settings } } })
   }
 }
 
-function compileEvent (type: string, event: EventSource, manifest: Manifest, data: JsonSchema, compiling: Compiling): (scope: MappingScope) => Prepared {
+function compileEvent (type: string, event: EventSource, manifest: Manifest, data: JsonSchema, text: EventText | undefined, compiling: Compiling): (scope: MappingScope) => Prepared {
   const readable = eventReadable(manifest, data)
   const entries = Object.entries(event.map ?? {}).map(([name, entry]) => [name, compileTree(entry, `/events${step(type)}/map${step(name)}`, readable, compiling)] as const)
-  const map = closed(Object.fromEntries(entries.map(([name]) => [name, {}])))
+  const map = closed({ ...Object.fromEntries(entries.map(([name]) => [name, {}])), ...(event.text && { text: { type: 'string' } }) })
   const request: CompiledRequest = compileRequest(event.request, manifest, { ...readable, map }, compiling)
   return scope => {
     const missing = event.requires?.find(({ at }) => isAbsent(valueAt(scope.data, at)))
     if (missing !== undefined) return { ok: false, reason: missing.reason, detail: `data${missing.at} is absent` }
-    return attempt(() => request({ ...scope, map: Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)])) }))
+    return attempt(() => {
+      const map: Record<string, unknown> = Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)]))
+      if (text === undefined) return request({ ...scope, map })
+      const sms = text.render(scope.connection.settings, map)
+      return { ...request({ ...scope, map: { ...map, text: sms.text } }), segments: { encoding: sms.encoding, segments: sms.segments } }
+    })
   }
 }
 

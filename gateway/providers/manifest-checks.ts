@@ -2,11 +2,12 @@
 
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Code } from '../errors.ts'
-import type { Fault, ProviderConfig, SourceFile } from '../contract.ts'
+import type { Fault, JsonSchema, ProviderConfig, SourceFile } from '../contract.ts'
 import { REASONS } from '../reasons.ts'
 import { groupsOf } from './limits.ts'
+import { platformFaults } from './platform-checks.ts'
 import { step } from './pointer.ts'
-import type { Manifest } from './manifest.ts'
+import { secretFields, type EventSource, type Manifest, type OutcomeSource } from './manifest.ts'
 
 /** Headers that the sender makes, and those that carry credentials. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -25,7 +26,11 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
   checkRequests(manifest, report)
   checkEvents(manifest, eventTypes, report)
   checkOutcomes(manifest, report)
-  checkSettings(manifest, report)
+  checkSchemas(manifest.settings, '/settings', 'setting', report)
+  checkSchemas(manifest.options, '/options', 'option', report)
+  manifest.needs_options.forEach((names, i) => names.forEach((name, n) => {
+    if (!Object.hasOwn(manifest.options, name)) report(`/needs_options/${i}/${n}`, `no option "${name}"`, known(manifest.options))
+  }))
   checkSetup(manifest, report)
   checkAuth(manifest, report)
   for (const name of Object.keys(manifest.stand_in)) {
@@ -35,7 +40,7 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
     if (Object.hasOwn(manifest.limits, name)) continue
     faults.push(from.fault('GW_CONFIG_REFERENCE', `/providers${step(config.id)}/limits${step(name)}`, `${config.id} has no limit group "${name}"`, known(manifest.limits), { key: true }))
   }
-  return faults
+  return [...faults, ...platformFaults(manifest, config, from)]
 }
 
 function checkRequests (manifest: Manifest, report: Report): void {
@@ -71,33 +76,65 @@ function checkEvents (manifest: Manifest, eventTypes: readonly string[], report:
     if (!eventTypes.includes(type)) report(at, `no event type "${type}"`, `Declare it under event_types, or name one of: ${eventTypes.join(', ')}.`, undefined, true)
     if (!Object.hasOwn(manifest.requests, event.request)) report(`${at}/request`, `no request "${event.request}"`, known(manifest.requests))
     event.requires?.forEach(({ reason }, i) => checkReason(reason, `${at}/requires/${i}/reason`, report))
+    checkText(event, manifest.settings, at, report)
   }
+}
+
+/** A text is what a setting holds, over the values of one entry of the map. */
+function checkText ({ text, map = {} }: EventSource, settings: Manifest['settings'], at: string, report: Report): void {
+  if (text === undefined) return
+  if (!Object.hasOwn(settings, text.setting)) report(`${at}/text/setting`, `no setting "${text.setting}"`, known(settings))
+  else if (settings[text.setting]?.['type'] !== 'string') report(`${at}/text/setting`, `the setting "${text.setting}" is no text`, 'Let its schema say type: string.', 'GW_CONFIG_VALUE')
+  if (!Object.hasOwn(map, text.reads)) report(`${at}/text/reads`, `no entry "${text.reads}" in map`, known(map))
+  if (Object.hasOwn(map, 'text')) report(`${at}/map/text`, 'map.text is what the text becomes', 'Call this entry otherwise.', 'GW_CONFIG_DUPLICATE', true)
 }
 
 function checkOutcomes (manifest: Manifest, report: Report): void {
   manifest.outcomes.forEach((outcome, i) => {
     const at = `/outcomes/${i}`
     if (outcome.reason !== undefined) checkReason(outcome.reason, `${at}/reason`, report)
+    checkAdjust(outcome, manifest.settings, at, report)
     if (outcome.is === 'retry') return
-    for (const key of ['after', 'free', 'pause'] as const) {
+    for (const key of ['after', 'free', 'pause', 'with'] as const) {
       if (outcome[key] !== undefined) report(`${at}/${key}`, `${key} belongs to a retry`, `Remove it, or let "is" be retry.`, 'GW_CONFIG_VALUE', true)
     }
   })
+}
+
+/** Settings that a rule asks for or changes: they exist, their values fit, and what is changed ends the rule's own condition. */
+function checkAdjust ({ setting, with: changes, after, pause }: OutcomeSource, settings: Manifest['settings'], at: string, report: Report): void {
+  if (setting !== undefined) checkValue(setting.name, setting.equals, settings, { name: `${at}/setting/name`, value: `${at}/setting/equals` }, report)
+  for (const [name, value] of Object.entries(changes ?? {})) checkValue(name, value, settings, { name: `${at}/with${step(name)}`, value: `${at}/with${step(name)}` }, report)
+  if (changes === undefined) return
+  const changed = setting !== undefined && Object.hasOwn(changes, setting.name) && changes[setting.name] !== setting.equals
+  if (!changed) report(`${at}/with`, 'the rule would fit again after the change', 'Give the rule a setting: { name, equals }, and another value of that setting here.', 'GW_CONFIG_VALUE', true)
+  if (after !== undefined || pause !== undefined) report(`${at}/with`, 'it is made again at once', 'Remove after and pause.', 'GW_CONFIG_VALUE', true)
+}
+
+function checkValue (name: string, value: unknown, settings: Manifest['settings'], at: { name: string, value: string }, report: Report): void {
+  const schema = Object.hasOwn(settings, name) ? settings[name] : undefined
+  if (schema === undefined) {
+    report(at.name, `no setting "${name}"`, known(settings))
+    return
+  }
+  const ajv = new Ajv2020({ strict: false })
+  if (ajv.validateSchema(schema) !== true) return // told of at the setting itself
+  if (!ajv.validate(schema, value)) report(at.value, `the value does not fit the setting: ${ajv.errorsText(ajv.errors, { dataVar: name })}`, 'Give a value that fits.', 'GW_CONFIG_VALUE')
 }
 
 function checkReason (reason: string, at: string, report: Report): void {
   if (!Object.hasOwn(REASONS, reason)) report(at, `no reason "${reason}"`, known(REASONS))
 }
 
-function checkSettings (manifest: Manifest, report: Report): void {
+function checkSchemas (schemas: Record<string, JsonSchema>, pointer: string, what: string, report: Report): void {
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true })
-  for (const [name, schema] of Object.entries(manifest.settings)) {
-    const at = `/settings${step(name)}`
+  for (const [name, schema] of Object.entries(schemas)) {
+    const at = pointer + step(name)
     try {
       const fits = ajv.compile(schema)
       if (!fits(schema['default'])) report(`${at}/default`, `the default does not fit: ${ajv.errorsText(fits.errors, { dataVar: name })}`, 'Give a default that fits.', 'GW_CONFIG_VALUE')
     } catch (error) {
-      report(at, `no valid JSON Schema: ${(error as Error).message}`, 'Correct the schema of the setting.', 'GW_CONFIG_VALUE', true)
+      report(at, `no valid JSON Schema: ${(error as Error).message}`, `Correct the schema of the ${what}.`, 'GW_CONFIG_VALUE', true)
     }
   }
 }
@@ -113,7 +150,8 @@ function checkSetup (manifest: Manifest, report: Report): void {
     before.add(one.id)
     if (one.check !== undefined && !Object.hasOwn(manifest.requests, one.check.request)) report(`${at}/check/request`, `no request "${one.check.request}"`, known(manifest.requests))
     if (one.auth !== undefined && !Object.hasOwn(manifest.auth, one.auth)) report(`${at}/auth`, `no way "${one.auth}" under auth`, known(manifest.auth))
-    checkFields(manifest, one, at, report)
+    if (manifest.connection === 'gateway' && (one.kind === 'api_key' || one.kind === 'oauth2')) report(`${at}/kind`, `${one.kind} asks a shop for credentials, and the account is the platform's`, 'Remove the step, or let "connection" be shop.', 'GW_CONFIG_VALUE')
+    else checkFields(manifest, one, at, report)
   })
 }
 
@@ -135,12 +173,6 @@ function checkAuth (manifest: Manifest, report: Report): void {
   for (const [way, { headers }] of Object.entries(manifest.auth)) {
     if (secretFields(headers).length === 0) report(`/auth${step(way)}`, 'no header reads a secret', 'Write {{ secret.<field> }} in one of them.', 'GW_CONFIG_VALUE', true)
   }
-}
-
-/** Names of the fields of `secret` that templates read. */
-export function secretFields (headers: Record<string, string>): string[] {
-  const names = Object.values(headers).flatMap(template => [...template.matchAll(/\bsecret\.([a-z_][a-z0-9_]*)/g)].map(match => match[1] as string))
-  return [...new Set(names)]
 }
 
 function known (table: object): string {

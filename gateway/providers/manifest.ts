@@ -15,13 +15,16 @@ export interface Manifest {
   needs: string[]
   base_url: string
   account: string
-  auth: Record<string, { headers: Record<string, string> }>
+  connection: 'shop' | 'gateway'
+  auth: Record<string, { headers: Record<string, string>, examples?: Record<string, string> }>
   headers: Record<string, string>
   concurrency: number
   deadline?: string
   limits: Record<string, LimitSource>
   requests: Record<string, RequestSource>
   settings: Record<string, JsonSchema>
+  options: Record<string, JsonSchema>
+  needs_options: string[][]
   uncertain: Uncertain
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
@@ -39,30 +42,34 @@ export interface RequestSource {
   body?: unknown
   encoding?: 'json' | 'form'
   omit_empty?: string[]
+  receipt?: string
 }
 
 export interface EventSource {
   request: string
   requires?: Array<{ at: string, reason: Reason }>
   map?: Record<string, unknown>
+  text?: { setting: string, reads: string }
 }
 
 export interface OutcomeSource {
   status?: number | number[] | string
   header?: { name: string, equals?: string, contains?: string }
   body_at?: { pointer: string, equals?: unknown, contains?: string }
+  setting?: { name: string, equals: unknown }
   is: 'delivered' | 'retry' | 'rejected' | 'hold' | 'unknown'
   reason?: Reason
   detail?: string
   after?: string
   free?: boolean
   pause?: 'lane' | 'account'
+  with?: Record<string, unknown>
 }
 
 /** How a stand-in answers a request of this name. */
 export interface StandInSource { status?: number, body?: unknown, schema?: string, key?: string }
 
-const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'headers' | 'concurrency' | 'settings' | 'uncertain' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', headers: {}, concurrency: 16, settings: {}, uncertain: 'park', outcomes: [], stand_in: {} }
+const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', outcomes: [], stand_in: {} }
 
 let schema: JsonSchema | null = null
 
@@ -84,6 +91,12 @@ export function readManifest (config: ProviderConfig, files: Files, from: Source
   const all = [...faults, ...files.check(file, manifestSchema())]
   if (all.length > 0) return { faults: all }
   return { manifest: { ...DEFAULTS, ...(file.value as Omit<Manifest, keyof typeof DEFAULTS>) }, file }
+}
+
+/** Names of the fields of `secret` that header templates read. */
+export function secretFields (headers: Record<string, string>): string[] {
+  const names = Object.values(headers).flatMap(template => [...template.matchAll(/\bsecret\.([a-z_][a-z0-9_]*)/g)].map(match => match[1] as string))
+  return [...new Set(names)]
 }
 
 /** The absolute path of a file named in a manifest; null where it would lie outside the folder, by `..` or by a link. */

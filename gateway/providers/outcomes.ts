@@ -6,22 +6,23 @@ import type { Reason } from '../reasons.ts'
 import type { Compiling } from './compile.ts'
 import { durationMs } from './units.ts'
 import { valueAt } from './pointer.ts'
-import type { OutcomeSource } from './manifest.ts'
+import type { Manifest, OutcomeSource } from './manifest.ts'
 
 type Full = Answer & { kind: 'answer' }
+type Settings = Record<string, unknown>
 type Rule = { source: OutcomeSource, detail: CompiledTree | null }
 
 const DETAIL_MAX = 500
 
-/** Compiles the rules; the first that fits an answer counts, null where none does. */
-export function compileOutcomes (sources: readonly OutcomeSource[], compiling: Compiling): (answer: Full) => Outcome | null {
+/** Compiles the rules; the first that fits an answer counts, null where none does. `defaults`: of settings that a connection leaves out. */
+export function compileOutcomes (sources: readonly OutcomeSource[], defaults: Settings, compiling: Compiling): (answer: Full, settings?: Settings) => Outcome | null {
   const rules: Rule[] = sources.map((source, i) => ({
     source,
     detail: source.detail === undefined ? null : compiling.mapper.compile(source.detail, compiling.file, `/outcomes/${i}/detail`, { response: true }, compiling.faults)
   }))
-  return answer => {
+  return (answer, settings = {}) => {
     const body = parsed(answer.body)
-    const rule = rules.find(({ source }) => fits(source, answer, body))
+    const rule = rules.find(({ source }) => fits(source, answer, body) && settingFits(source.setting, settings, defaults))
     return rule === undefined ? null : outcome(rule, { status: answer.status, headers: answer.headers, body })
   }
 }
@@ -57,7 +58,12 @@ function bodyFits (wanted: NonNullable<OutcomeSource['body_at']>, body: unknown)
   const value = valueAt(body, wanted.pointer)
   if (value === undefined) return false
   if (wanted.equals !== undefined && value !== wanted.equals) return false
-  return wanted.contains === undefined || (typeof value === 'string' && value.includes(wanted.contains))
+  return wanted.contains === undefined || (typeof value === 'string' ? value : JSON.stringify(value)).includes(wanted.contains)
+}
+
+function settingFits (wanted: OutcomeSource['setting'], settings: Settings, defaults: Settings): boolean {
+  if (wanted === undefined) return true
+  return (Object.hasOwn(settings, wanted.name) ? settings : defaults)[wanted.name] === wanted.equals
 }
 
 function outcome ({ source, detail }: Rule, response: object): Outcome {
@@ -71,7 +77,8 @@ function outcome ({ source, detail }: Rule, response: object): Outcome {
     ...base,
     ...(source.free === true ? { free: true } : {}),
     ...(source.after === undefined ? {} : { afterMs: durationMs(source.after) }),
-    ...(source.pause === undefined ? {} : { pause: source.pause })
+    ...(source.pause === undefined ? {} : { pause: source.pause }),
+    ...(source.with === undefined ? {} : { settings: source.with })
   }
 }
 
@@ -84,5 +91,18 @@ function said (detail: CompiledTree, response: object): string | undefined {
   } catch (error) {
     if (error instanceof MappingError) return undefined
     throw error
+  }
+}
+
+const RECEIPT_MAX = 200
+
+/** Reads the provider's id of what a request made from the body of its answer, where the request says at which place it stands. */
+export function compileReceipts (requests: Manifest['requests']): (request: string, body: string) => string | null {
+  const pointers = new Map(Object.entries(requests).flatMap(([name, { receipt }]) => receipt === undefined ? [] : [[name, receipt]]))
+  return (request, body) => {
+    const pointer = pointers.get(request)
+    if (pointer === undefined) return null
+    const id = valueAt(parsed(body), pointer)
+    return typeof id === 'number' || (typeof id === 'string' && id !== '') ? String(id).slice(0, RECEIPT_MAX) : null
   }
 }

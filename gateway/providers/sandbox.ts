@@ -63,6 +63,7 @@ async function mount (app: FastifyInstance, provider: Provider, options: Sandbox
     id: provider.id,
     groups: provider.groups,
     now,
+    wallNow,
     take: (group, key) => windows.take(group, key, now()),
     left: (group, key) => windows.left(group, key, now()),
     record: entry => {
@@ -74,6 +75,7 @@ async function mount (app: FastifyInstance, provider: Provider, options: Sandbox
   const prefix = `/${provider.id}`
   await app.register(async scope => {
     rawBodies(scope)
+    scope.addHook('onRequest', async (_request, reply) => { reply.header('date', new Date(wallNow()).toUTCString()) })
     strikeWith(faults, scope, request => pathOf(request, prefix))
     await plugin(scope, context)
   }, { prefix })

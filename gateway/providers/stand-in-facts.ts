@@ -70,7 +70,7 @@ function derived (name: string, request: RequestSource, compiling: Compiling): J
 
 /** `omit`: ways, from here on, to where keys may be missing. */
 function shapeOf (tree: unknown, omit: readonly string[][], form: boolean): JsonSchema {
-  if (typeof tree === 'string') return leafShape(tree)
+  if (typeof tree === 'string') return form ? formShape(tree) : leafShape(tree)
   if (Array.isArray(tree)) return { type: 'array' }
   if (tree === null || typeof tree !== 'object') return { const: form ? String(tree) : tree }
   const below = (key: string): string[][] => omit.filter(way => way.length === 0 || way[0] === key).map(way => way.slice(1))
@@ -82,4 +82,10 @@ function leafShape (template: string): JsonSchema {
   if (!/\{[{%]/.test(template)) return { const: template }
   const lone = /^\s*\{\{.*?\}\}\s*$/s.test(template)
   return lone ? {} : { type: 'string', pattern: template.includes('{%') ? '' : shapeOfText(template).replaceAll('.+', '[^]*') }
+}
+
+/** A form holds text alone: some, and of control characters no more than tabs and line breaks. */
+function formShape (template: string): JsonSchema {
+  const shape = leafShape(template)
+  return 'const' in shape ? shape : { allOf: [{ type: 'string', pattern: '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f]+$' }, shape] }
 }

@@ -21,7 +21,7 @@ export default defineProvider({
 `
 
 async function started (t: Test, found: string): Promise<{ app: App, advance (ms: number): void }> {
-  const manifest = `${THIRD['provider.yaml']}uncertain: reconcile\n`
+  const manifest = `${THIRD['provider.yaml'].replace('encoding: form,', 'encoding: form, receipt: /message/id,')}uncertain: reconcile\n`
   const folder = writeFolder(tempDir(t), { ...THIRD, 'provider.yaml': manifest, 'index.ts': code(found) })
   const clock = movable()
   const app = await startApp(t, { runtime: clock.runtime, config: CONFIG.replace('providers:\n', `providers:\n  ${THIRD_ID}: { path: ${folder} }\n`) })
@@ -47,14 +47,17 @@ t.test('it is asked again after longer and longer waits, and then no more', asyn
   t.equal((await app.received(THIRD_ID)).filter(({ method }) => method === 'POST').length, 1, 'and nobody was texted twice')
 })
 
-t.test('what did not arrive is sent; what did, is delivered', async t => {
-  const lost = await started(t, '{ is: \'not_sent\' }')
+t.test('what did not arrive is sent, once that can be believed; what did, is delivered under the id that the provider gave it', async t => {
+  const lost = await started(t, '{ is: \'not_found\' }')
   lost.advance(MINUTE_MS + 1000)
+  await until(async () => (await questions(lost.app)).length === 1)
+  t.match(await lost.app.delivery('asked-1'), { state: 'unknown' }, 'a minute is too soon')
+  lost.advance(4 * MINUTE_MS)
   await until(async () => (await lost.app.delivery('asked-1')).state === 'delivered')
-  t.match(await lost.app.delivery('asked-1'), { attempts: 2, calls: [{ outcome: 'unknown' }, { outcome: 'delivered' }] })
+  t.match(await lost.app.delivery('asked-1'), { attempts: 2, provider_message_id: null, calls: [{ outcome: 'unknown' }, { outcome: 'delivered' }] })
 
-  const arrived = await started(t, '{ is: \'delivered\' }')
+  const arrived = await started(t, '{ is: \'found\', answers: [{ status: 200, body: \'{"message":{"id":"PS-17"}}\' }] }')
   arrived.advance(MINUTE_MS + 1000)
   await until(async () => (await arrived.app.delivery('asked-1')).state === 'delivered')
-  t.match(await arrived.app.delivery('asked-1'), { reason: 'accepted_elsewhere', attempts: 1 })
+  t.match(await arrived.app.delivery('asked-1'), { reason: 'accepted_elsewhere', attempts: 1, provider_message_id: 'PS-17' })
 })

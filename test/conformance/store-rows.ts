@@ -78,13 +78,13 @@ export async function claim (store: Store, at: Place, { now = NOW, limit = 10, a
   return (claimed?.rows ?? []).map(row => row.delivery_key as number).toSorted((a, b) => a - b)
 }
 
-export function startStep (store: Store, deliveryKey: number, facts: { lane?: string, at?: number, body?: string, accountKey?: number } = {}): Step {
-  const { lane = 'messages', at = NOW, accountKey = 1, body = '{"text":"hello"}' } = facts
-  return { name: 'start_call', params: { delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, account_key: accountKey, lane, reserved_at: at, request_head: 'POST /messages', request_body: body } }
+export function startStep (store: Store, deliveryKey: number, facts: { lane?: string, at?: number, body?: string, accountKey?: number, adjusted?: string | null } = {}): Step {
+  const { lane = 'messages', at = NOW, accountKey = 1, body = '{"text":"hello"}', adjusted = null } = facts
+  return { name: 'start_call', params: { delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, account_key: accountKey, lane, reserved_at: at, request_head: 'POST /messages', request_body: body, adjusted } }
 }
 
 export function archiveStep (store: Store, deliveryKey: number): Step {
-  return { name: 'archive_call', params: { delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch } }
+  return { name: 'archive_call', params: { call_key: store.nextKey('calls'), delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch } }
 }
 
 export function settleStep (store: Store, deliveryKey: number, facts: Record<string, Value> = {}): Step {
@@ -92,7 +92,7 @@ export function settleStep (store: Store, deliveryKey: number, facts: Record<str
     name: 'settle_call',
     params: {
       delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, state: STATE.delivered, reason: null, detail: null, due_at: null, finished_at: NOW,
-      paid: 1, settled_at: NOW, status: 202, answer: '{}', outcome: 'delivered', ...facts
+      paid: 1, settled_at: NOW, status: 202, answer: '{}', outcome: 'delivered', receipt: null, adjusted: null, ...facts
     }
   }
 }

@@ -1,9 +1,10 @@
 // What every store must keep, whatever database is under it. Nothing here knows one.
 
 import type { Test } from 'tap'
-import { STATE, type Store } from '../../gateway/contract.ts'
+import { STATE, type Store, type Value } from '../../gateway/contract.ts'
 import { STATEMENTS } from '../../gateway/store/statements.ts'
-import { ALL, archiveStep, claim, deliveryOf, eventOf, NOW, one, place, put, queueOf, sent, settleStep, startStep } from './store-rows.ts'
+import { inbox } from './store-inbox.ts'
+import { ALL, archiveStep, claim, deliveryOf, eventOf, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
 
 export interface Opened {
   store: Store
@@ -29,10 +30,12 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('queues and accounts', async t => { await queues(t, recorded) })
     await t.test('calls', async t => { await calls(t, recorded) })
     await t.test('after a crash', async t => { await crashes(t, recorded) })
+    await t.test('receipts', async t => { await receipts(t, recorded) })
     await t.test('ends without a call', async t => { await ends(t, recorded) })
     await t.test('lists', async t => { await lists(t, recorded) })
     await t.test('shops', async t => { await shops(t, recorded) })
     await t.test('jobs and retention', async t => { await jobs(t, recorded) })
+    await t.test('inbox', async t => { await inbox(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')
   })
@@ -245,6 +248,42 @@ async function queues (t: Test, open: Open): Promise<void> {
     t.strictSame(await turn(['second']), ['second'], 'of the groups that have room')
   })
 
+  await t.test('one message tries a held account: of the queue served longest ago, however urgent others are, and none refused for its account before others', async t => {
+    const { store } = await open(t)
+    const first = await place(store, { group: 'first' })
+    const second = await place(store, { group: 'second' })
+    const urgent = await put(store, first, { priority: 0 })
+    const other = await put(store, first, { priority: 2, at: NOW + 1, dueAt: NOW + 1 })
+    const later = await put(store, first, { priority: 1, at: NOW + 2, dueAt: NOW + 2 })
+    await put(store, second)
+    const turn = async (groups = ['first', 'second']) => (await store.read('probe_queues', { account_key: first.accountKey, groups: JSON.stringify(groups), limit: 1 })).map(row => row.setup_group)
+    const probe = async (now: number) => {
+      const [claimed] = await store.commit([
+        { name: 'claim_probe', params: { queue_key: first.queueKey, account_key: first.accountKey, owner: store.owner, epoch: store.epoch, now } },
+        { name: 'refresh_queue', params: { queue_key: first.queueKey, served_at: now, now, limit: 1 } }
+      ])
+      const keys = claimed?.rows.map(row => row.delivery_key as number) ?? []
+      for (const key of keys) await store.commit([startStep(store, key, { at: now, accountKey: first.accountKey }), settleStep(store, key, { state: STATE.waiting, due_at: now, finished_at: null, settled_at: now, outcome: 'hold' }), { name: 'queue_due', params: { queue_key: first.queueKey, priority: 2, due_at: now, now } }])
+      return keys
+    }
+    t.strictSame(await turn(['first']), ['first'])
+    t.strictSame(await probe(NOW + 10), [urgent.deliveryKey], 'the oldest')
+    t.strictSame(await turn(), ['second'], 'the other queue is next, though this one has what is more urgent')
+    t.strictSame([await probe(NOW + 20), await probe(NOW + 30)], [[other.deliveryKey], [later.deliveryKey]])
+    t.strictSame(await probe(NOW + 40), [urgent.deliveryKey], 'when all were refused, the one that waits longest')
+    t.strictSame(await probe(NOW - 1), [], 'only what is due')
+    await one(store, 'ensure_queue', { shop_key: first.shopKey, channel: 'sms', setup_group: 'first', provider: 'alpha', account: 'A1', held_reason: 'plan_too_low' })
+    t.strictSame(await probe(NOW + 50), [], 'and not of a queue that is held')
+
+    const accepted = async (since: number) => (await store.read('accepted_since', { account_key: first.accountKey, since })).length
+    t.equal(await accepted(NOW), 0, 'none of these was accepted')
+    await claim(store, second)
+    const [row] = await store.read('list_deliveries', { ...ALL, state: STATE.waiting, limit: 1 })
+    t.ok(row)
+    await store.commit([startStep(store, row?.delivery_key as number, { at: NOW + 60, accountKey: first.accountKey }), settleStep(store, row?.delivery_key as number, { settled_at: NOW + 70 })])
+    t.strictSame([await accepted(NOW + 59), await accepted(NOW + 60), await accepted(NOW + 70)], [1, 0, 0], 'it must have left after that as well')
+  })
+
   await t.test('an account keeps why it rests and until when its lanes pause', async t => {
     const { store } = await open(t)
     const at = await place(store)
@@ -307,6 +346,21 @@ async function calls (t: Test, open: Open): Promise<void> {
     t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 1)
     t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 1, NOW + 9])
     t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 0)
+    const forget = async (before: number) => (await one(store, 'forget_calls', { before, limit: 10 })).changes
+    t.strictSame([await forget(NOW), await forget(NOW + 1), await forget(NOW + 1), await forget(NOW + 9)], [0, 1, 0, 1], 'and is forgotten by the time it was settled')
+  })
+
+  await t.test('an earlier call that is put away and one that belongs to no delivery never have one key', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    for (let i = 0; i < 3; i++) {
+      await claim(store, at)
+      await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey)])
+      await store.commit([settleStep(store, event.deliveryKey, { state: STATE.waiting, due_at: NOW, finished_at: null })])
+      t.equal((await one(store, 'open_call', { call_key: store.nextKey('calls'), account_key: at.accountKey, lane: 'messages', reserved_at: NOW, request_head: 'GET /me' })).changes, 1)
+    }
+    t.equal((await store.read('calls_of_delivery', { delivery_key: event.deliveryKey })).length, 2)
   })
 }
 
@@ -331,6 +385,28 @@ async function crashes (t: Test, open: Open): Promise<void> {
     t.strictSame(await claim(store, at), [])
   })
 
+  await t.test('what was claimed at two crashes is found until it is claimed again, and can be put off', async t => {
+    const opened = await open(t)
+    let store = opened.store
+    const at = await place(store)
+    const [twice, once] = [await put(store, at), await put(store, at, { dueAt: NOW + 1 })]
+    const found = async () => (await store.read('suspects', {})).map(row => row.delivery_key)
+    for (const now of [NOW, NOW + 1]) {
+      await claim(store, at, { now })
+      t.strictSame(await found(), [], 'nothing that somebody works on')
+      store = await opened.reopen()
+      for (const row of await store.read('orphans', { owner: store.owner, limit: 10 })) await one(store, 'adopt_claimed', { delivery_key: row.delivery_key as number, owner: store.owner, state: STATE.waiting, reason: null, due_at: NOW, finished_at: null })
+    }
+    t.strictSame(await found(), [twice.deliveryKey])
+    t.match((await store.read('suspects', {}))[0], { queue_key: at.queueKey, priority: 2 })
+    t.equal((await one(store, 'set_apart', { delivery_key: twice.deliveryKey, due_at: NOW + 5 })).changes, 1)
+    t.strictSame(await claim(store, at), [once.deliveryKey])
+    t.equal((await one(store, 'set_apart', { delivery_key: once.deliveryKey, due_at: NOW + 5 })).changes, 0, 'not while somebody works on it')
+    t.strictSame(await found(), [twice.deliveryKey])
+    t.strictSame(await claim(store, at, { now: NOW + 5 }), [twice.deliveryKey])
+    t.strictSame(await found(), [])
+  })
+
   await t.test('what was being sent is unknown, and counts in its lane until now', async t => {
     const opened = await open(t)
     const at = await place(opened.store)
@@ -343,7 +419,7 @@ async function crashes (t: Test, open: Open): Promise<void> {
     t.match(await deliveryOf(store, event), { state: STATE.unknown, reason: 'interrupted', attempts: 1, owner: null })
     t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 50])
     t.equal((await store.commit([late]))[0]?.changes, 0, 'the dead owner settles nothing any more')
-    t.equal((await one(store, 'resolve_unknown', { delivery_key: event.deliveryKey, state: STATE.delivered, reason: 'accepted_elsewhere', detail: null, due_at: null, finished_at: NOW })).changes, 1)
+    t.equal((await one(store, 'resolve_unknown', { delivery_key: event.deliveryKey, call_no: 1, state: STATE.delivered, reason: 'accepted_elsewhere', detail: null, due_at: null, finished_at: NOW })).changes, 1)
     t.equal((await deliveryOf(store, event)).state, STATE.delivered)
   })
 
@@ -355,6 +431,76 @@ async function crashes (t: Test, open: Open): Promise<void> {
     t.strictSame(await store.read('jobs_are_due', { now: NOW }), [])
     t.equal((await one(store, 'adopt_jobs', { owner: store.owner, now: NOW })).changes, 1)
     t.match((await one(store, 'claim_jobs', { now: NOW, owner: store.owner, epoch: store.epoch, limit: 10 })).rows, [{ kind: 'sweep', attempts: 2 }])
+  })
+}
+
+/** A delivery whose request got no answer; `sending`: it still may. */
+async function lost (store: Store, at: Place, facts: EventFacts & { sending?: boolean } = {}): Promise<Put> {
+  const event = await put(store, at, facts)
+  await claim(store, at)
+  await store.commit([startStep(store, event.deliveryKey, { accountKey: at.accountKey })])
+  if (!facts.sending) await store.commit([settleStep(store, event.deliveryKey, { state: STATE.unknown, reason: 'no_answer', finished_at: null, outcome: 'unknown' })])
+  return event
+}
+
+function adoption ({ deliveryKey }: Put, { accountKey }: Place, receipt: string | null, facts: Record<string, Value> = {}): Record<string, Value> {
+  return { delivery_key: deliveryKey, account_key: accountKey, call_no: 1, receipt, state: STATE.delivered, reason: 'accepted_elsewhere', detail: null, now: NOW + 9, ...facts }
+}
+
+async function receipts (t: Test, open: Open): Promise<void> {
+  await t.test('a call keeps its receipt, and the next one starts without', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await put(store, at)
+    await claim(store, at)
+    await store.commit([startStep(store, event.deliveryKey, { accountKey: at.accountKey }), settleStep(store, event.deliveryKey, { state: STATE.waiting, due_at: NOW, receipt: 'm1', adjusted: '{"short":true}' })])
+    t.match(await deliveryOf(store, event), { receipt: 'm1', adjusted: '{"short":true}' })
+    await claim(store, at)
+    t.match(await store.read('claimed', { keys: `[${event.deliveryKey}]` }), [{ adjusted: '{"short":true}', adjusted_by: 'alpha', outcome: 'delivered', settled_at: NOW }])
+    await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey, { accountKey: at.accountKey, adjusted: '{"short":true}' })])
+    t.match(await deliveryOf(store, event), { receipt: null })
+    t.match(await store.read('calls_of_delivery', { delivery_key: event.deliveryKey }), [{ call_no: 1, receipt: 'm1' }])
+    await store.commit([settleStep(store, event.deliveryKey, { receipt: 'm2' })])
+    t.match(await deliveryOf(store, event), { receipt: 'm2', adjusted: '{"short":true}' }, 'what was adjusted stays so, as the call says')
+    const taken = async (receipt: string, deliveryKey: number, accountKey = at.accountKey) => (await store.read('receipt_taken', { receipt, delivery_key: deliveryKey, account_key: accountKey })).length
+    t.strictSame([await taken('m1', event.deliveryKey), await taken('m2', event.deliveryKey)], [1, 0], 'its own latest is free to it, its earlier one is not')
+    t.strictSame([await taken('m1', 0), await taken('m2', 0), await taken('m3', 0), await taken('m2', 0, at.accountKey + 1)], [1, 1, 0, 0], 'to others neither; another account has ids of its own')
+  })
+
+  await t.test('of two that seek their answer one gets it, and only while it is unknown and still about that call', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const [first, second] = [await lost(store, at), await lost(store, at)]
+    for (const facts of [{ call_no: 0 }, { call_no: 2 }]) t.equal((await one(store, 'adopt_answer', adoption(first, at, 'm1', facts))).changes, 0, 'word of another call')
+    const both = await Promise.all([first, second].map(event => one(store, 'adopt_answer', adoption(event, at, 'm1'))))
+    t.strictSame(both.map(({ changes }) => changes), [1, 0])
+    t.match(await deliveryOf(store, first), { state: STATE.delivered, reason: 'accepted_elsewhere', receipt: 'm1', finished_at: NOW + 9, due_at: null })
+    t.match(await deliveryOf(store, second), { state: STATE.unknown, receipt: null })
+    t.equal((await one(store, 'adopt_answer', adoption(first, at, 'm2'))).changes, 0, 'settled is settled')
+    t.equal((await one(store, 'adopt_answer', adoption(second, at, null, { state: STATE.rejected, reason: 'phone_refused' }))).changes, 1, 'where nothing can be told apart the first will do')
+    t.match(await deliveryOf(store, second), { state: STATE.rejected, reason: 'phone_refused', receipt: null })
+  })
+
+  await t.test('nothing is taken while another message to the same person is on the wire', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const [ada, bob] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)]
+    const mine = await lost(store, at, { person: ada })
+    const theirs = await lost(store, at, { person: bob })
+    const twin = await lost(store, at, { person: ada, sending: true })
+    const adopted = async (event: Put) => (await one(store, 'adopt_answer', adoption(event, at, `m-${event.id}`))).changes
+    t.strictSame([await adopted(mine), await adopted(theirs)], [0, 1])
+    await store.commit([settleStep(store, twin.deliveryKey, { receipt: `m-${mine.id}` })])
+    t.equal(await adopted(mine), 0, 'it was the other one\'s')
+    t.equal((await one(store, 'adopt_answer', adoption(mine, at, 'm2'))).changes, 1)
+  })
+
+  await t.test('what is resolved by a person or a later call is not resolved by word of the one before', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const event = await lost(store, at)
+    const resolve = async (callNo: number) => (await one(store, 'resolve_unknown', { delivery_key: event.deliveryKey, call_no: callNo, state: STATE.waiting, reason: null, detail: null, due_at: NOW, finished_at: null })).changes
+    t.strictSame([await resolve(2), await resolve(1), await resolve(1)], [0, 1, 0])
   })
 }
 
@@ -518,6 +664,10 @@ async function shops (t: Test, open: Open): Promise<void> {
     await one(store, 'put_secret', { ...secret, sealed: Buffer.from('two') })
     const [connection] = await store.read('connections', { shop_key: at.shopKey })
     const secrets = () => store.read('secrets', { connection_key: connection?.connection_key as number })
+    const adjust = { ...key, id: 'con_new', auth: 'other', account_id: '', account: 'A1', ready: '[]', now: NOW + 1 }
+    await one(store, 'adjust_connection', { ...adjust, settings: '{"a":1,"b":true}' })
+    await one(store, 'adjust_connection', { ...adjust, settings: '{"b":false}' })
+    t.match(await store.read('connections', { shop_key: at.shopKey }), [{ ...connection, settings: '{"a":1,"b":false}' }], 'an adjustment changes what it names')
     t.strictSame((await secrets()).map(row => Buffer.from(row.sealed as Uint8Array).toString()), ['two'])
     await one(store, 'drop_secrets', key)
     t.strictSame(await secrets(), [])
@@ -525,6 +675,21 @@ async function shops (t: Test, open: Open): Promise<void> {
     t.equal((await one(store, 'delete_connection', key)).changes, 1)
     t.strictSame(await secrets(), [])
     t.strictSame(await store.read('connections', { shop_key: at.shopKey }), [])
+    await one(store, 'adjust_connection', { ...adjust, settings: '{"b":false}' })
+    t.match(await store.read('connections', { shop_key: at.shopKey }), [{ id: 'con_new', account: 'A1', settings: '{"b":false}' }], 'and makes a row where there is none')
+  })
+
+  await t.test('the platform declares one account of a provider, until it names another', async t => {
+    const { store } = await open(t)
+    await place(store, { account: 'P1' })
+    await place(store, { shop: 'own.example', account: 'OWN' })
+    const declared = async () => (await store.read('declared_account', { provider: 'alpha' })).map(row => [row.account, row.declared])
+    t.strictSame(await declared(), [])
+    await one(store, 'declare_account', { provider: 'alpha', account: 'P1', declared: 'mark-1' })
+    t.strictSame(await declared(), [['P1', 'mark-1']], 'and none of the shops\' own')
+    await one(store, 'ensure_account', { provider: 'alpha', account: 'P2', slot: 1 })
+    await one(store, 'declare_account', { provider: 'alpha', account: 'P2', declared: 'mark-2' })
+    t.strictSame(await declared(), [['P2', 'mark-2']])
   })
 
   await t.test('shops at one account of a provider share it; a channel has one provider', async t => {
@@ -569,6 +734,16 @@ async function jobs (t: Test, open: Open): Promise<void> {
     t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 2, cursor: 'c' }], 'a failure counts')
     await one(store, 'settle_job', { ...settled, failed: 0 })
     t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 1 }], 'a success starts over')
+    await one(store, 'put_job', jobOf(store, 'sweep', NOW + 20))
+    t.strictSame((await one(store, 'claim_jobs', { ...mine, now: NOW + 20, limit: 10 })).rows, [], 'what runs is not run beside itself')
+    t.strictSame(await store.read('jobs_are_due', { now: NOW + 20 }), [])
+    t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key })).changes, 0, 'asked for while it ran, it does not end')
+    t.equal((await one(store, 'restart_job', { ...mine, job_key: first.job_key })).changes, 1)
+    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 20, limit: 10 })).rows, [{ attempts: 1, cursor: null }], 'but starts over')
+    await one(store, 'put_job', jobOf(store, 'sweep', NOW + 30))
+    await one(store, 'settle_job', { ...settled, due_at: NOW + 99, failed: 0 })
+    t.match(await store.read('job', { id: first.id }), [{ due_at: NOW + 30 }], 'the earlier of what it says and what was asked for')
+    await one(store, 'claim_jobs', { ...mine, now: NOW + 30, limit: 10 })
     t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key, owner: store.owner + 1 })).changes, 0)
     t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key })).changes, 1)
     t.strictSame(await store.read('job', { id: first.id }), [])

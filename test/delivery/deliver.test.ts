@@ -1,10 +1,10 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { STATE, type Provider, type Row, type Verdict } from '../../gateway/contract.ts'
 import { HOLD_MS } from '../../gateway/delivery/settle.ts'
 import { until } from '../helpers/fake-runtime.ts'
-import { hang, inTurn, reset, status, type Reply } from '../helpers/fault-server.ts'
+import { hang, inTurn, reset, status, type Exchange, type Reply } from '../helpers/fault-server.ts'
 import { bodyOf, eventType, group, request, shop, standing, DAY_MS, HOUR_MS } from '../helpers/make.ts'
-import { keysOf, shopsOf, world, type World } from './world.ts'
+import { keysOf, shopsOf, world, type World, type WorldOptions } from './world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -228,7 +228,13 @@ t.test('a shop that comes late to a busy account does not wait for the others\' 
 
 t.test('a provider never has more open requests than it takes, however many accounts there are', async t => {
   const shops = Array.from({ length: 20 }, (_, i) => shop(`s${i}`))
-  const w = await world(t, { start: false, shops, providers: [{ concurrency: 4 }], reply: ({ response }) => { setTimeout(() => { response.writeHead(202).end() }, 5) } })
+  // Each waits until the places are full, and then a moment for one too many: 60 go in fifteen full rounds.
+  const open: Exchange[] = []
+  const full: Reply = exchange => {
+    if (open.push(exchange) < 4) return
+    setTimeout(() => { for (const { response } of open.splice(0)) response.writeHead(202).end() }, 5)
+  }
+  const w = await world(t, { start: false, shops, providers: [{ concurrency: 4 }], reply: full })
   const ids = (await Promise.all(shops.map(({ id }) => w.accept(id, 3)))).flat()
   await w.start()
   await w.all(ids, 'delivered')
@@ -294,6 +300,78 @@ t.test('R44: refused credentials hold the account; one delivery probes it, and w
   await w.all([first, ...others], 'delivered')
   t.match(w.query('select held_reason, held_until from accounts')[0], { held_reason: null, held_until: null })
   t.equal((await w.delivery(first)).attempts, 1)
+})
+
+/** Refuses every request that says so, as one whose account is at fault. */
+const odd: Reply = exchange => status(exchange.request.body.includes('"odd"') ? 401 : 202)(exchange)
+const ODD: Partial<Provider> = { prepare: (type, scope) => ({ ok: true, request: request({ body: JSON.stringify({ ...JSON.parse(bodyOf(scope)) as object, type, is: type === 'thing.urgent' ? 'odd' : 'plain' }) }) }) }
+const oddOnes = (w: World) => w.server.received.filter(({ body }) => body.includes('"odd"')).length
+
+/** Queues that are there already: making one is a change of the shop, which has a held account tried at once. */
+async function oddWorld (t: Test, queues: Array<[shop: string, type: string]>, more: WorldOptions = {}): Promise<World> {
+  const w = await world(t, { shops: ['a', 'b', 'c'].map(id => shop(id, { account: 'X' })), providers: [ODD], ...more })
+  for (const [id, type] of queues) await w.all(await w.accept(id, 1, type), 'delivered')
+  w.server.received.splice(0)
+  w.server.reply = odd
+  return w
+}
+
+t.test('R44: one message that is refused as if the account were, stops nobody: another probes, and then it is refused for itself', async t => {
+  const w = await oddWorld(t, [['a', 'thing.urgent'], ['b', 'thing.happened']])
+  const [first] = await w.accept('a', 1, 'thing.urgent') as [string]
+  await w.becomes(first, 'held', 'credentials_refused')
+  const others = await w.accept('b', 5)
+  await quiet(w)
+  t.equal(w.server.received.length, 1)
+  w.runtime.skip(HOLD_MS)
+  await w.all(others, 'delivered')
+  t.match(standing(await w.becomes(first, 'rejected', 'credentials_refused')), { owner: null, dueAt: null, callNo: 2 })
+  t.equal(oddOnes(w), 2)
+  await w.all(await w.accept('b', 5), 'delivered')
+  t.match(w.query('select held_reason from accounts'), [{ held_reason: null }])
+})
+
+t.test('R44: nor those of its own queue, however urgent it is, also when the gateway is started anew', async t => {
+  const config = { eventTypes: { 'thing.urgent': eventType({ type: 'thing.urgent', kind: 'transactional' }), 'thing.happened': eventType({ type: 'thing.happened' }) } }
+  const w = await oddWorld(t, [['a', 'thing.happened']], { config })
+  const [first] = await w.accept('a', 1, 'thing.urgent') as [string]
+  await w.becomes(first, 'held', 'credentials_refused')
+  const others = await w.accept('a', 3)
+  await w.stop()
+  await w.store.close()
+  const next = await world(t, { dir: w.dir, like: w, shops: [], providers: [ODD], config, reply: odd })
+  next.runtime.skip(HOLD_MS)
+  await next.all(others, 'delivered')
+  await next.becomes(first, 'rejected', 'credentials_refused')
+  t.equal(oddOnes(next), 1)
+})
+
+t.test('R44: those that are refused and those that are not take turns as the probe', async t => {
+  const w = await oddWorld(t, [['a', 'thing.urgent'], ['b', 'thing.urgent'], ['c', 'thing.happened']])
+  const [first] = await w.accept('a', 1, 'thing.urgent') as [string]
+  await w.becomes(first, 'held')
+  const [second] = await w.accept('b', 1, 'thing.urgent') as [string]
+  w.runtime.skip(HOLD_MS)
+  await until('the other one was tried', async () => (await w.delivery(second)).outcome === 'hold')
+  const [plain] = await w.accept('c') as [string]
+  w.runtime.skip(HOLD_MS)
+  await w.all([plain], 'delivered')
+  await w.all([first, second], 'rejected')
+  t.equal(oddOnes(w), 4)
+})
+
+t.test('R44: what was refused with one key and is refused with the next one waits on, for nothing was taken since', async t => {
+  const w = await world(t, { start: false, reply: status(401) })
+  const ids = await w.accept('a', 3)
+  await w.start()
+  for (const id of ids) await w.becomes(id, 'held', 'credentials_refused')
+  await until('all three were tried', () => w.server.received.length === 3)
+  await w.shops.putConnection('a', 'alpha', { auth: null, secrets: { api_key: 'wrong-as-well' }, accountId: 'a', settings: {}, ready: ['things'] }, 'test')
+  await until('they were tried again', () => w.server.received.length === 6)
+  for (const id of ids) await w.becomes(id, 'held', 'credentials_refused')
+  w.server.reply = status(202)
+  w.runtime.skip(HOLD_MS)
+  await w.all(ids, 'delivered')
 })
 
 t.test('R44: a new connection is used at once, with what it brings', async t => {

@@ -6,7 +6,7 @@ import { answer } from '../helpers/make.ts'
 const NOW = Date.parse('2026-10-21T07:28:00Z')
 
 function judged (given: Answer, uncertain: Uncertain = 'repeat', rule: Outcome | null = null): Outcome {
-  return judge(given, { uncertain, judge: () => rule }, NOW)
+  return judge(given, { uncertain, judge: () => rule }, {}, NOW)
 }
 
 function without<T extends object> (value: T): Omit<T, 'detail'> {
@@ -90,6 +90,12 @@ t.test('the provider\'s own rule goes before the defaults, and a time it names b
 
 t.test('R46: what was not sent is tried again, what got no answer is unknown, and neither asks the provider\'s rules', async t => {
   const bad = () => { throw new Error('there is no answer to judge') }
-  t.match(judge({ kind: 'not_sent', code: 'ECONNREFUSED', message: 'no' }, { uncertain: 'park', judge: bad }, NOW), { is: 'retry', reason: 'not_connected_to_provider', detail: /ECONNREFUSED/ })
-  for (const uncertain of ['repeat', 'park'] as const) t.match(judge({ kind: 'no_answer', code: 'DEADLINE', message: 'no' }, { uncertain, judge: bad }, NOW), { is: 'unknown', reason: 'no_answer', detail: /DEADLINE/ })
+  t.match(judge({ kind: 'not_sent', code: 'ECONNREFUSED', message: 'no' }, { uncertain: 'park', judge: bad }, {}, NOW), { is: 'retry', reason: 'not_connected_to_provider', detail: /ECONNREFUSED/ })
+  for (const uncertain of ['repeat', 'park'] as const) t.match(judge({ kind: 'no_answer', code: 'DEADLINE', message: 'no' }, { uncertain, judge: bad }, {}, NOW), { is: 'unknown', reason: 'no_answer', detail: /DEADLINE/ })
+})
+
+t.test('the provider\'s rules are asked with the settings the request was made with', async t => {
+  const asked: unknown[] = []
+  judge(answer({ status: 400 }), { uncertain: 'park', judge: (_answer, settings) => { asked.push(settings); return null } }, { short: true }, NOW)
+  t.strictSame(asked, [{ short: true }])
 })

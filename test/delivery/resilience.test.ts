@@ -2,11 +2,10 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import t from 'tap'
-import { STATE, type PreparedRequest, type Provider, type Reconciled } from '../../gateway/contract.ts'
+import { STATE, type Provider } from '../../gateway/contract.ts'
 import { GatewayError } from '../../gateway/errors.ts'
-import { reconcile } from '../../gateway/delivery/reconcile.ts'
 import { until } from '../helpers/fake-runtime.ts'
-import { hang, reset, status, type Exchange } from '../helpers/fault-server.ts'
+import { hang, status, type Exchange } from '../helpers/fault-server.ts'
 import { bodyOf, eventType, config, group, request, shop, standing } from '../helpers/make.ts'
 import { tempDir } from '../helpers/tmp.ts'
 import { keysOf, world, type World } from './world.ts'
@@ -254,82 +253,6 @@ t.test('R64: what was being prepared at the third crash in a row is set aside, a
   t.match(standing(await next.becomes(third, 'rejected', 'crashed_gateway')), { owner: null, dueAt: null })
   t.match(standing(await next.becomes(unknown, 'unknown', 'crashed_gateway')), { owner: null, dueAt: null }, 'it may have been sent: nobody is to send it again')
   t.strictSame(keysOf(next.server), [second])
-})
-
-// ── reconcile ──────────────────────────────────────────────────────────────────────────────────
-
-interface Asked { found: Reconciled, requests: PreparedRequest[] }
-
-/** A provider that is asked about what got no answer; `asked.found` is what it says. */
-async function reconciling (t: Parameters<typeof world>[0], found: Reconciled): Promise<{ w: World, id: string, asked: Asked, ask (attempts?: number): Promise<number | null> }> {
-  const asked: Asked = { found, requests: [] }
-  const w = await world(t, {
-    reply: reset,
-    providers: [{
-      uncertain: 'reconcile',
-      code: {
-        id: 'alpha',
-        async reconcile (_scope, request, _reservedAt, ask) {
-          asked.requests.push(request)
-          const answer = await ask('status', {})
-          return answer.kind === 'answer' && answer.status === 200 ? asked.found : { is: 'unclear', detail: 'no word' }
-        }
-      }
-    }]
-  })
-  const [id] = await w.accept('a') as [string]
-  await w.becomes(id, 'unknown', 'no_answer')
-  w.server.reply = status(200)
-  const { deliver, store, runtime, shops, providers } = w
-  const ask = async (attempts = 1) => reconcile((await w.delivery(id)).delivery_key as number, attempts, {
-    store, runtime, shops, providers, ask: (connection, name, scope) => deliver.ask(connection, name, scope)
-  })
-  return { w, id, asked, ask }
-}
-
-t.test('reconcile: an unknown leaves a job, and is asked about with the request that was sent', async t => {
-  const { w, asked, ask } = await reconciling(t, { is: 'delivered' })
-  const [job] = w.query('select kind, due_at from jobs')
-  t.equal(job?.kind, 'reconcile')
-  t.ok(job?.due_at as number >= w.runtime.now() + MINUTE_MS - 5000)
-  await ask()
-  t.match(asked.requests, [{ name: 'create', group: 'events', method: 'POST', path: '/events', body: w.server.received[0]?.body as string }])
-  t.match(w.server.received[1], { method: 'GET', url: '/alpha/status', headers: { authorization: 'Key secret-of-a' } })
-})
-
-t.test('reconcile: delivered, if the provider has it', async t => {
-  const { w, id, ask } = await reconciling(t, { is: 'delivered', detail: 'as p1' })
-  t.equal(await ask(), null)
-  t.match(await w.becomes(id, 'delivered', 'accepted_elsewhere'), { detail: 'as p1', due_at: null })
-})
-
-t.test('reconcile: sent again, if it does not', async t => {
-  const { w, id, ask } = await reconciling(t, { is: 'not_sent' })
-  w.server.reply = status(200)
-  t.equal(await ask(), null)
-  t.match(await w.becomes(id, 'delivered', null), { attempts: 2, call_no: 2 })
-  t.equal(keysOf({ ...w.server, received: w.server.received.filter(({ method }) => method === 'POST') }).length, 2)
-})
-
-t.test('reconcile: asked again at growing distances while it is unclear, and then a person decides', async t => {
-  const { w, id, ask } = await reconciling(t, { is: 'unclear', detail: 'not yet' })
-  for (const [attempts, ms] of [[1, MINUTE_MS], [2, 5 * MINUTE_MS], [3, 30 * MINUTE_MS], [4, 120 * MINUTE_MS]] as const) {
-    const at = await ask(attempts) as number
-    t.ok(Math.abs(at - w.runtime.now() - ms) < 1000)
-  }
-  t.equal(await ask(5), null)
-  const row = await w.becomes(id, 'unknown', 'no_answer')
-  t.match(row, { detail: 'not yet', due_at: null })
-  t.ok(row.finished_at)
-  t.equal(w.server.received.filter(({ method }) => method === 'POST').length, 1)
-})
-
-t.test('reconcile: what is settled by now, or gone, is not asked about', async t => {
-  const { w, id, asked, ask } = await reconciling(t, { is: 'delivered' })
-  await ask()
-  await w.becomes(id, 'delivered')
-  t.equal(await ask(), null)
-  t.equal(asked.requests.length, 1)
 })
 
 // ── another generation ─────────────────────────────────────────────────────────────────────────

@@ -34,8 +34,10 @@ const kinds = (answers: Answer[]) => answers.map(answer => answer.kind)
 t.test('a request goes out as it was prepared, with the credentials, and its answer comes back', async t => {
   const server = await faultServer(t, status(202, { 'content-type': 'application/json', 'x-request-id': 'r1', 'ratelimit-remaining': '3', 'retry-after': '7', 'set-cookie': 'a=b', server: 's' }, '{"ok":true}'))
   const answer = await send(sender(t, `${server.origin}/alpha/`), { path: '/events?x=1', body: '{"name":"Zoë"}' })
+  const date = answer.kind === 'answer' ? answer.headers['date'] : undefined
+  t.ok(Math.abs(Date.parse(date ?? '') - Date.now()) < 60_000, 'and the time it is there')
   t.strictSame(answer, {
-    kind: 'answer', status: 202, body: '{"ok":true}', cut: false, headers: { 'content-type': 'application/json', 'x-request-id': 'r1', 'ratelimit-remaining': '3', 'retry-after': '7' }
+    kind: 'answer', status: 202, body: '{"ok":true}', cut: false, headers: { date, 'content-type': 'application/json', 'x-request-id': 'r1', 'ratelimit-remaining': '3', 'retry-after': '7' }
   })
   const [received] = server.received
   t.match(received, { method: 'POST', url: '/alpha/events?x=1', body: '{"name":"Zoë"}', headers: { host: `127.0.0.1:${server.port}`, authorization: 'Key k', 'content-type': 'application/json', 'content-length': '15' } })

@@ -5,8 +5,8 @@ import { HOLD_MS, repeats, settle, type SettleFacts } from '../../gateway/delive
 import { OpenAccount } from '../../gateway/delivery/account.ts'
 
 const NOW = 1_000_000
-const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, mayHaveArrived: false }
-const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false }
+const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, refusedAlone: false, mayHaveArrived: false, mayHaveActed: false, adjusted: {} }
+const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false, adjusted: null }
 const POLICIES: Uncertain[] = ['repeat', 'repeat_once', 'reconcile', 'park']
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 
@@ -71,6 +71,12 @@ t.test('R44: refused credentials hold the account, and the delivery pays nothing
   t.ok(HOLD_MS >= 30_000, 'at most two calls a minute')
 })
 
+t.test('what is refused for an account that takes others is refused for itself, and holds nobody', async t => {
+  const refused: Outcome = { is: 'hold', reason: 'sender_refused', detail: '21606' }
+  t.strictSame(settled(refused, { refusedAlone: true }), { ...PLAIN, state: STATE.rejected, reason: 'sender_refused', detail: '21606', finishedAt: NOW })
+  t.strictSame(settled(refused, { refusedAlone: true, mayHaveArrived: true }), { ...PLAIN, state: STATE.unknown, reason: 'sender_refused', detail: '21606', finishedAt: NOW }, 'what may have been sent is not called refused')
+})
+
 t.test('a block in front of the provider pauses the account', async t => {
   t.strictSame(settled({ is: 'retry', reason: 'blocked_by_provider', free: true, pause: 'account', afterMs: 900_000 }), { ...PLAIN, state: STATE.waiting, reason: 'blocked_by_provider', dueAt: NOW + 900_000, paid: 0, pauseAccountMs: 900_000 })
 })
@@ -113,4 +119,20 @@ t.test('what may have been sent before stays unknown, whatever delays or ends th
   t.match(settled(failing, { ...before, expiresAt: NOW + 1 }), { state: STATE.unknown, dueAt: null, finishedAt: NOW }, 'it never becomes "not sent"')
   t.match(settled({ is: 'hold', reason: 'credentials_refused' }, before), { state: STATE.unknown, dueAt: NOW })
   t.match(settled({ is: 'delivered' }, before), { state: STATE.delivered })
+})
+
+t.test('an answer that asks for other settings has it made again at once, once for each setting, for an attempt', async t => {
+  const ask: Outcome = { is: 'retry', reason: 'payload_refused', detail: 'too long', settings: { short: true } }
+  const again = { ...PLAIN, state: STATE.waiting, reason: 'payload_refused', detail: 'too long', dueAt: NOW }
+  t.strictSame(settled(ask), { ...again, adjusted: { short: true } })
+  t.strictSame(settled(ask, { adjusted: { plain: 1 } }), { ...again, adjusted: { plain: 1, short: true } }, 'what was asked for before holds on')
+  t.strictSame(settled(ask, { mayHaveArrived: true }), { ...PLAIN, state: STATE.unknown, reason: 'repeat_refused', detail: 'too long', finishedAt: NOW }, 'what may have been sent is not made anew: a person decides')
+  t.match(settled(ask, { mayHaveArrived: true, adjusted: { short: true } }), { state: STATE.unknown, dueAt: null, adjusted: null })
+  t.strictSame(settled(ask, { adjusted: { short: true } }), { ...again, dueAt: NOW + 5000 }, 'asked for twice it waits its turn: no circle')
+  t.match(settled(ask, { mayHaveActed: true }), { state: STATE.unknown, adjusted: null }, 'a failing provider may have sent it')
+  t.match(settled(ask, { expiresAt: NOW }), { state: STATE.expired, adjusted: null })
+})
+
+t.test('an answer that leaves open whether it was acted on keeps the delivery unknown until its repeat', async t => {
+  t.match(settled(failing, { mayHaveActed: true }), { state: STATE.unknown, dueAt: NOW + 5000, finishedAt: null })
 })

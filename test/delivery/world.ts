@@ -87,6 +87,7 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
   })
   let started = false
   shops.onChange = accounts => { if (started) deliver.release(accounts) }
+  shops.onWork = accounts => { if (started) for (const account of accounts) deliver.wake(account) }
   const door = doorOf({ store, runtime, config, shops, wake: account => { if (started) deliver.wake(account) } })
   const reader = new DatabaseSync(path, { readOnly: true })
   let stopped: Promise<void> | null = null
@@ -94,7 +95,7 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
   const made: World = {
     dir, path, config, server, store, shops, runtime, deliver, providers, attempts, refused, errors,
     async accept (shop, count = 1, type = 'thing.happened') {
-      const items = Array.from({ length: count }, () => ({ id: `e${++n}`, type, shop, data: { n } }))
+      const items = Array.from({ length: count }, () => ({ id: `e${store.owner}-${++n}`, type, shop, data: { n } }))
       const receipts = await door.accept(items, { mode: 'plain', defaultSource: 'test', mayUse: () => true })
       return receipts.map(idOf)
     },
@@ -151,7 +152,8 @@ function doorOf ({ store, runtime, config, shops, wake }: Pick<World, 'store' | 
       if (!state) return null
       const queue = await shops.queue(state, type)
       return { shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held }
-    }
+    },
+    shopKey: async id => (await shops.get(id))?.shop.key ?? null
   })
 }
 

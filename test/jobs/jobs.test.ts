@@ -1,6 +1,7 @@
 // The runner, and the jobs that keep the tables small, with time moved by hand.
 
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { STATE, type Runtime, type Store } from '../../gateway/contract.ts'
 import { digest } from '../../gateway/events/accept.ts'
@@ -8,10 +9,11 @@ import { expireHeld, retention } from '../../gateway/jobs/retention.ts'
 import { Jobs, type Job, type JobHandler } from '../../gateway/jobs/runner.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
 import { openSqlite } from '../../gateway/store/sqlite.ts'
-import { countStates, ALL, claim, deliveryOf, NOW, one, place, put, sent, settleStep, startStep } from '../conformance/store-rows.ts'
+import { countStates, ALL, archiveStep, claim, deliveryOf, NOW, one, place, put, sent, settleStep, startStep } from '../conformance/store-rows.ts'
 import { tempDir } from '../helpers/tmp.ts'
 
-const DAY_MS = 24 * 3_600_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 interface Setting { store: Store, path: string, runtime: Runtime, at (ms: number): void }
 
@@ -166,6 +168,43 @@ t.test('retention goes through many events in slices, the next one soon', async 
   t.equal(await left(), 0)
 })
 
+t.test('a call that belongs to no delivery is forgotten when no window counts it any more, and no other call', async t => {
+  const { store, path, runtime, at } = setting(t)
+  const shop = await place(store)
+  const event = await put(store, shop)
+  await claim(store, shop)
+  await store.commit([startStep(store, event.deliveryKey, { accountKey: shop.accountKey }), settleStep(store, event.deliveryKey, { state: STATE.waiting, due_at: NOW, finished_at: null })])
+  const asked = async (settledAt: number | null, outcome: string | null) => {
+    const key = store.nextKey('calls')
+    await one(store, 'open_call', { call_key: key, account_key: shop.accountKey, lane: 'messages', reserved_at: NOW, request_head: 'GET /messages' })
+    if (outcome !== null) await one(store, 'close_call', { call_key: key, settled_at: settledAt, status: null, outcome })
+  }
+  await Promise.all(Array.from({ length: 250 }, () => asked(NOW, 'answer')))
+  await asked(NOW + 2 * HOUR_MS, 'no_answer')
+  await asked(null, 'not_sent')
+  await asked(null, null)
+  await store.commit([{ name: 'release_queues', params: { keys: `[${event.deliveryKey}]` } }])
+  await claim(store, shop)
+  await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey, { accountKey: shop.accountKey }), settleStep(store, event.deliveryKey)])
+  const reader = new DatabaseSync(path, { readOnly: true })
+  t.teardown(() => { reader.close() })
+  const left = () => reader.prepare('select outcome, count(*) as n from calls group by outcome order by outcome').all().map(({ outcome, n }) => [outcome, n])
+  const handler = retention({ store, runtime, payloadMs: 30 * DAY_MS, identityMs: 30 * DAY_MS, digest })
+
+  at(NOW + 25 * HOUR_MS - 1)
+  t.strictSame(await handler(job()), { dueAt: runtime.now() + HOUR_MS, cursor: null })
+  t.strictSame(left(), [[null, 1], ['answer', 250], ['delivered', 1], ['no_answer', 1], ['not_sent', 1]])
+  at(NOW + 25 * HOUR_MS)
+  t.match(await handler(job()), { dueAt: runtime.now() + 1000 }, 'in slices, the next one soon')
+  t.match(await handler(job()), { dueAt: runtime.now() + HOUR_MS })
+  t.strictSame(left(), [[null, 1], ['delivered', 1], ['no_answer', 1]], 'what is open, or came to its end later, stays; and what belongs to a delivery')
+  at(NOW + 27 * HOUR_MS)
+  await handler(job())
+  t.strictSame(left(), [[null, 1], ['delivered', 1]])
+  const plan = reader.prepare('explain query plan select call_key from calls where delivery_key is null order by call_key limit 200').all()
+  t.match(plan, [{ detail: /INDEX calls_questions/ }])
+})
+
 t.test('what is held too long expires, and what lasts longer does not stand in its way', async t => {
   const { store, runtime, at } = setting(t)
   const shop = await place(store, { held: 'plan_too_low' })
@@ -184,4 +223,47 @@ t.test('what is held too long expires, and what lasts longer does not stand in i
   t.strictSame(await countStates(store), { [STATE.waiting]: 2, [STATE.expired]: 450 })
   t.equal((await deliveryOf(store, lasting)).state, STATE.waiting)
   t.equal((await deliveryOf(store, free)).state, STATE.waiting, 'what is not held is looked at when it is claimed')
+})
+
+t.test('a job that is asked for while it runs is not run beside itself, and runs anew afterwards', async t => {
+  const { store, runtime } = setting(t)
+  const ask = () => one(store, 'put_job', { job_key: store.nextKey('jobs'), id: `job_${runtime.id('job_')}`, kind: 'work', unique_key: 'w', account_key: null, delivery_key: null, due_at: NOW, now: NOW })
+  let open = 0
+  const work = counted(async (_job, run) => {
+    t.equal(++open, 1)
+    if (run === 1) await ask()
+    open--
+    return null
+  })
+  await ask()
+  const jobs = new Jobs({ store, runtime, handlers: { work: work.handler }, onError: error => { t.fail(String(error)) } })
+  await jobs.start([])
+  await work.run(2)
+  await jobs.stop()
+  t.strictSame(work.runs.map(({ attempts, cursor }) => [attempts, cursor]), [[1, null], [1, null]])
+  t.equal((await store.read('jobs_are_due', { now: NOW })).length, 0)
+})
+
+t.test('more than run at one time are gone through without waiting for the next look', async t => {
+  const { store, runtime } = setting(t)
+  const count = 150
+  await Promise.all(Array.from({ length: count }, (_, i) => one(store, 'put_job', { job_key: store.nextKey('jobs'), id: `job_${i}`, kind: 'work', unique_key: `w${i}`, account_key: null, delivery_key: null, due_at: NOW, now: NOW })))
+  let looks = 0
+  const between: Store = {
+    owner: store.owner, epoch: store.epoch, nextKey: table => store.nextKey(table), healthy: () => true, close: async () => {}, read: (name, params) => store.read(name, params),
+    commit (unit) {
+      if (unit.some(({ name }) => name === 'claim_jobs')) looks++
+      return store.commit(unit)
+    }
+  }
+  const work = counted(async () => null)
+  const jobs = new Jobs({ store: between, runtime, handlers: { work: work.handler }, onError: error => { t.fail(String(error)) } })
+  await jobs.start([])
+  const startedAt = performance.now()
+  await work.run(count)
+  t.ok(performance.now() - startedAt < 6000, 'eight ticks of a second otherwise')
+  await jobs.stop()
+  t.ok(looks >= count / 20)
+  t.equal(new Set(work.runs.map(({ uniqueKey }) => uniqueKey)).size, count, 'each once')
+  t.equal(work.runs.length, count)
 })

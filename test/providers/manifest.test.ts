@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { defineProvider } from '../../gateway/define.ts'
 import { runCases } from '../../gateway/providers/cases.ts'
-import { declared, entry, files, load, loadOne, shippedConfig, writeFolder } from '../helpers/providers.ts'
+import { entry, files, load, loadOne, shippedConfig, writeFolder } from '../helpers/providers.ts'
 import { THIRD, THIRD_ID } from '../helpers/third-provider.ts'
 
 const MANIFEST = THIRD['provider.yaml']
@@ -34,6 +34,7 @@ const BROKEN: Array<[string, string, string, string, string]> = [
   ['the attempt, which would change the bytes', '{{ data.customer.country }}', '{{ delivery.attempt }}', 'GW_MAPPING_FIELD', 'x-country'],
   ['credentials among the headers', 'accept: application/json', 'authorization: abc', 'GW_CONFIG_VALUE', 'authorization: abc'],
   ['a way to authorize without a secret', '{{ secret.token }}', 'abc', 'GW_CONFIG_VALUE', 'x-token'],
+  ['a form of a secret that is no regular expression', '{ label: Token }', '{ label: Token, pattern: "sk_(" }', 'GW_CONFIG_VALUE', 'sk_('],
   ['a field the step does not ask for', 'fields: { token: { label: Token } }, ', '', 'GW_CONFIG_REFERENCE', 'kind: api_key'],
   ['a step that needs a later one', 'kind: api_key,', 'kind: api_key, needs: [test],', 'GW_CONFIG_REFERENCE', 'needs: [test]'],
   ['a path that goes upwards', '/messages", body', '/../me", body', 'GW_CONFIG_VALUE', '/../me'],
@@ -73,8 +74,7 @@ t.test('faults of several folders come together, and one of a shared mapping onc
 })
 
 t.test('a limit of the config for a group that is not there is a fault of the config', async t => {
-  const [config] = declared()
-  const { faults } = await load([{ ...config as NonNullable<typeof config>, limits: { eventz: [{ max: 1, perMs: 1000 }] } }])
+  const { faults } = await load([entry(THIRD_ID, writeFolder(t.testdir(), THIRD), { limits: { messagez: [{ max: 1, perMs: 1000 }] } })])
   t.match(faults, [{ code: 'GW_CONFIG_REFERENCE', place: { file: /gateway\.config\.yaml$/ } }])
 })
 

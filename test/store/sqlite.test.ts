@@ -162,3 +162,14 @@ t.test('a name becomes a place, the same name the same place', async t => {
 })
 
 function hash (path: string): string { return createHash('sha256').update(readFileSync(path)).digest('hex') }
+
+t.test('what is parked, and what is about one thing, is found by an index of its own', async t => {
+  const { path } = open(t)
+  const db = beside(t, path)
+  for (const [name, index] of [['newest_parked_inbox_before', 'inbox_parked'], ['newest_inbox_of_subject_before', 'inbox_subject']] as const) {
+    const { sql, names } = positional(STATEMENTS[name] as string)
+    const plan = db.prepare(`explain query plan ${sql}`).all(...names.map(() => 1)).map(({ detail }) => String(detail)).join('; ')
+    t.match(plan, new RegExp(`SEARCH inbox USING COVERING INDEX ${index}\\b`), name)
+    t.notMatch(plan, /SCAN/)
+  }
+})

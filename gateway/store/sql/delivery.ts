@@ -2,12 +2,32 @@
 
 /** What waits goes to its queue's account, whatever account it was tried on before; all else stays with the one it was sent on. */
 const ACCOUNT = 'case when d.state = 1 then q.account_key else coalesce(d.account_key, q.account_key) end'
-const EARLIER_CALL = 'delivery_key, call_no, account_key, lane, reserved_at, settled_at, request_head, request_body, status, answer, outcome'
+const EARLIER_CALL = 'delivery_key, call_no, account_key, lane, reserved_at, settled_at, request_head, request_body, status, answer, outcome, receipt'
+
+/** Messages of the provider's that are taken: by another delivery, or by an earlier call. */
+const TAKEN = `
+  select 1 as taken from deliveries where account_key = :account_key and receipt = :receipt and delivery_key <> :delivery_key
+  union all select 1 from calls where account_key = :account_key and receipt = :receipt`
+/** To the same person over the same account: the message that was found may be that one's. The plus keeps to the index of what is owned. */
+const ON_THE_WIRE = `
+  select 1 from deliveries w join events e on e.event_key = w.event_key
+  where w.owner is not null and w.state = 2 and +w.account_key = :account_key and w.delivery_key <> :delivery_key
+    and e.person is (select person from events where event_key = deliveries.event_key)`
+
+const MAY_CLAIM = 'exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)'
 
 const due = (priority: number) => `
   select * from (select delivery_key from deliveries
     where queue_key = :queue_key and priority = ${priority} and due_at is not null and due_at <= :now
     order by due_at limit :limit)`
+
+/** The oldest that was not refused for its account, and the oldest of all, in case there is no such one. */
+const probe = (priority: number) => {
+  const oldest = (refused: 0 | 1, among: string) => `
+    select * from (select delivery_key, ${refused} as refused, due_at from deliveries
+      where queue_key = :queue_key and priority = ${priority} and due_at is not null and due_at <= :now ${among} order by due_at limit 1)`
+  return `${oldest(0, "and outcome is not 'hold'")} union all ${oldest(1, '')}`
+}
 
 const soonestDue = (priority: number) => `
   select ${priority} as priority where exists (
@@ -17,7 +37,7 @@ const soonest = (priority: number) =>
   `(select min(due_at) from deliveries where queue_key = :queue_key and priority = ${priority} and due_at is not null)`
 
 const list = (among: string) => `
-    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no,
+    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no, d.receipt,
       e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
       a.held_reason as account_held, a.provider as account_provider
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
@@ -60,11 +80,21 @@ export const DELIVERY = {
     select queue_key, shop_key, setup_group, provider, priority from queues
     where account_key = :account_key and ready = 1 and held_reason is null and setup_group in (select value from json_each(:groups))
     order by priority, served_at limit :limit`,
+  // The same where one message tries whether a held account works again: by turn alone, so that no message is always the one.
+  probe_queues: `
+    select queue_key, shop_key, setup_group, provider, priority from queues
+    where account_key = :account_key and ready = 1 and held_reason is null and setup_group in (select value from json_each(:groups))
+    order by served_at, queue_key limit :limit`,
 
   claim_deliveries: `
     update deliveries set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1
     where delivery_key in (select delivery_key from (${due(0)} union all ${due(1)} union all ${due(2)} limit :limit))
-      and exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)
+      and ${MAY_CLAIM}
+    returning delivery_key`,
+  claim_probe: `
+    update deliveries set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1
+    where delivery_key = (select delivery_key from (${probe(0)} union all ${probe(1)} union all ${probe(2)}) order by refused, due_at limit 1)
+      and ${MAY_CLAIM}
     returning delivery_key`,
 
   // After a claim: is more due now, how urgent is it, and when does the next deferred one come due?
@@ -78,25 +108,27 @@ export const DELIVERY = {
 
   claimed: `
     select d.delivery_key, d.id, d.event_key, d.queue_key, d.account_key, d.state, d.priority, d.expires_at, d.attempts, d.claims, d.call_no, d.reason,
-      d.request_head, d.request_body, d.lane, d.reserved_at, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data,
+      d.request_head, d.request_body, d.lane, d.reserved_at, d.settled_at, d.outcome, d.adjusted,
+      case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data,
       q.shop_key, q.provider
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key
     where d.delivery_key in (select value from json_each(:keys)) order by d.priority, d.delivery_key`,
 
   // ── working on one ──
   archive_call: `
-    insert into calls (${EARLIER_CALL}) select ${EARLIER_CALL} from deliveries
+    insert into calls (call_key, ${EARLIER_CALL}) select :call_key, ${EARLIER_CALL} from deliveries
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and call_no > 0`,
 
   start_call: `
     update deliveries set state = 2, account_key = :account_key, call_no = call_no + 1, lane = :lane, reserved_at = :reserved_at, settled_at = null,
-      request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null
+      request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null, receipt = null, adjusted = :adjusted
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
 
   // The end of a call. due_at is set where it is to be tried again; a null settled_at: nothing reached the provider.
   settle_call: `
     update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at,
-      attempts = attempts + :paid, claims = 0, owner = null, settled_at = :settled_at, status = :status, answer = :answer, outcome = :outcome
+      attempts = attempts + :paid, claims = 0, owner = null, settled_at = :settled_at, status = :status, answer = :answer, outcome = :outcome,
+      receipt = :receipt, adjusted = coalesce(:adjusted, adjusted)
     where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state = 2`,
 
   // A claimed delivery that was not sent: deferred, held, refused by a check, expired, or given back.
@@ -119,12 +151,23 @@ export const DELIVERY = {
       next_due_at = case when :due_at > :now and (next_due_at is null or next_due_at > :due_at) then :due_at else next_due_at end
     where queue_key = :queue_key`,
 
+  // ── what became of a request without an answer. The number of the call: what was asked about one says nothing of the next ──
   resolve_unknown: `
     update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at
-    where delivery_key = :delivery_key and state = 4 and owner is null`,
+    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no`,
+  // Its answer was found; a message is one delivery's alone. Without a receipt nothing can be told apart.
+  adopt_answer: `
+    update deliveries set state = :state, reason = :reason, detail = :detail, receipt = :receipt, due_at = null, finished_at = :now
+    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no
+      and not exists (${TAKEN}) and not exists (${ON_THE_WIRE})`,
+  receipt_taken: `${TAKEN} limit 1`,
 
   // ── accounts and lanes ──
   account: 'select account_key, provider, account, slot, held_reason, held_until, pauses from accounts where account_key = :account_key',
+  // Something sent after that time was accepted: the account works.
+  accepted_since: `
+    select 1 as accepted from deliveries
+    where account_key = :account_key and settled_at > :since and reserved_at > :since and outcome = 'delivered' limit 1`,
   hold_account: 'update accounts set held_reason = :held_reason, held_until = :held_until where account_key = :account_key',
   pause_lane: `
     update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
@@ -152,6 +195,9 @@ export const DELIVERY = {
     update deliveries set owner = null, due_at = :due_at, state = :state, reason = coalesce(:reason, reason), finished_at = :finished_at,
       claims = case when :state = 5 then 0 else claims end
     where delivery_key = :delivery_key and owner is not null and owner <> :owner and state in (1, 4)`,
+  // Claimed at two crashes in a row, the last one or earlier ones, and not tried since.
+  suspects: 'select delivery_key, queue_key, priority from deliveries where claims > 1 and owner is null and due_at is not null order by delivery_key',
+  set_apart: 'update deliveries set due_at = :due_at where delivery_key = :delivery_key and owner is null and due_at is not null',
   // It counts as now in its lane: the request may have arrived until this moment.
   adopt_sending: `
     update deliveries set owner = null, state = 4, reason = :reason, due_at = :due_at, finished_at = :finished_at, settled_at = :now, outcome = 'unknown',
