@@ -14,16 +14,19 @@ import { CODES } from '../gateway/errors.ts'
 import { buildGeneration, type GenerationParts } from '../gateway/generation.ts'
 import { systemRuntime } from '../gateway/runtime.ts'
 import { cli, fakeIo, nothingTold, project, within } from './cli/cli.ts'
+import { MADE } from './helpers/made-providers.ts'
 import { EVENT_TYPES, writeFolder } from './helpers/providers.ts'
 import { blocks, codeSpans, commands, hasCurl, namedBlocks, README, rows, section, shell } from './helpers/readme.ts'
+import { exampleProject, foldersOf, providersOf, shipped, type Shop } from './helpers/shipped.ts'
 import { ROOT, sources } from './helpers/sources.ts'
 import { tempDir } from './helpers/tmp.ts'
 
 type Json = Record<string, unknown>
-type Written = Json & { event_types: Record<string, { kind: string, expires_after: string }>, providers: Json }
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
-const shipped = parse(read('gateway.config.yaml')) as Written
+/** Shops to try things at. Whoever removes a provider removes its shop: README.md's commands are then pasted for another one. */
+const shops = (shipped.shops ?? []).filter(shop => providersOf(shop).length > 0)
+const withShop = { skip: shops.length === 0 && 'the config declares no shop to try it at' }
 const manifest = JSON.parse(read('package.json')) as { name: string, version: string, license: string, scripts: Record<string, string> }
 const secret = (): string => randomBytes(32).toString('base64url')
 
@@ -36,6 +39,20 @@ async function start (t: Test, cwd: string, env: Record<string, string>, file = 
   return { gateway, out }
 }
 
+const providerOf = (shop: Shop): string => providersOf(shop)[0] as string
+const manifestOf = (id: string): string => foldersOf(id).map(folder => `${folder}/provider.yaml`).find(file => existsSync(join(ROOT, file))) as string
+
+/** A command of README.md, at a shop that the config declares. */
+function atAShop (t: Test, command: string, type: string): { command: string, shop: Shop } {
+  const [, id] = /(?:"shop":"|--shop )([\w.-]+)/.exec(command) ?? []
+  const named = shops.find(shop => shop.id === id)
+  if (named) return { command, shop: named }
+  const sends = (provider: string): boolean => Object.hasOwn((parse(read(manifestOf(provider))) as { events: Json }).events, type)
+  const shop = shops.find(shop => sends(providerOf(shop))) as Shop
+  t.comment(`the config does not declare ${id}: tried at ${shop.id}`)
+  return { command: command.replace(id as string, shop.id), shop }
+}
+
 interface Shown { state: string, sentence: string, calls: Array<{ request: { path: string, body: Json }, status: number, outcome: string }> }
 
 /** Pastes it again and again, as a person would, until the delivery has come to rest. */
@@ -46,22 +63,26 @@ async function rested (paste: () => Promise<string>): Promise<Shown> {
   }
 }
 
-t.test('the quick start: what README.md says to paste sends an event and shows what became of it', async t => {
+t.test('the quick start: what README.md says to paste sends an event and shows what became of it', withShop, async t => {
   if (!hasCurl) t.comment('there is no curl here: a stand-in takes its place')
   const cwd = tempDir(t)
   const { gateway } = await start(t, ROOT, { GATEWAY_DATA: join(cwd, 'data') })
-  const [send, show, ...more] = blocks('sh', section('Quick start')).flatMap(block => commands(block, 'curl'))
+  const [said = '', show, ...more] = blocks('sh', section('Quick start')).flatMap(block => commands(block, 'curl'))
   t.strictSame(more, [])
+  const { command: send, shop } = atAShop(t, said, 'back_in_stock.alert')
   const paste = (command = ''): Promise<string> => shell(command.replace('http://127.0.0.1:8080', gateway.url), { cwd, bin: tempDir(t) })
-  const receipt = JSON.parse(await paste(send?.replace('curl ', 'curl -w " %{http_code}" ')).then(text => { t.match(text, hasCurl ? / 202$/ : /\}$/); return text.replace(/ 202$/, '') })) as Json
+  const receipt = JSON.parse(await paste(send.replace('curl ', 'curl -w " %{http_code}" ')).then(text => { t.match(text, hasCurl ? / 202$/ : /\}$/); return text.replace(/ 202$/, '') })) as Json
   const promised = codeSpans(section('Quick start')).find(span => span.startsWith('{"id"'))
-  t.strictSame(JSON.stringify(receipt).replace(/dlv_[\w-]+/, 'dlv_…'), promised, 'the receipt is the one that is shown')
+  const expected = send === said ? promised : promised?.replace(/"provider":"[^"]+"/, `"provider":"${providerOf(shop)}"`)
+  t.strictSame(JSON.stringify(receipt).replace(/dlv_[\w-]+/, 'dlv_…'), expected, 'the receipt is the one that is shown')
   const shown = await rested(() => paste(show))
-  t.match(shown, { state: 'delivered', calls: [{ request: { method: 'POST', body: { data: {} } }, outcome: 'delivered' }] })
+  t.match(shown, { state: 'delivered', calls: [{ request: { method: 'POST' }, outcome: 'delivered' }] })
+  const { items: [received] } = await (await fetch(`${gateway.sandboxUrl}/${providerOf(shop)}/_sandbox/requests`)).json() as { items: Json[] }
+  t.strictSame(shown.calls[0]?.request.body, received?.['body'], 'what is shown is what the provider got')
   t.match(JSON.stringify(shown.calls[0]?.request.body), '+12015550123', 'the request that the provider got is in it')
 })
 
-t.test('what the start says to paste works in any folder, also where names of folders are odd', async t => {
+t.test('what the start says to paste works in any folder, also where names of folders are odd', withShop, async t => {
   const dir = join(tempDir(t), 'o\'dd  "na$me"')
   const { gateway, out } = await start(t, ROOT, { GATEWAY_DATA: dir })
   const [send, show, ...more] = commands(out.join('\n'), 'curl')
@@ -71,37 +92,42 @@ t.test('what the start says to paste works in any folder, also where names of fo
   t.match(await rested(() => shell(show as string, at)), { state: 'delivered' })
   t.match(JSON.parse(await shell(send as string, at)), { status: 'duplicate' })
   const [requests = ''] = out.join('\n').match(/\S+\/_sandbox\/requests/) ?? []
-  t.match(JSON.parse(await shell(`curl -s ${requests}`, at)), { items: [{ method: 'POST', status: 202 }] })
-  t.ok(out.some(line => line.includes('demo-klaviyo.myshopify.com') && line.includes('demo-attentive.myshopify.com') && !line.includes('curl')), 'the shops are named')
+  t.match(JSON.parse(await shell(`curl -s ${requests}`, at)), { items: [{ method: 'POST', status: /^2\d\d$/ }] })
+  t.ok(out.some(line => shops.every(({ id }) => line.includes(id)) && !line.includes('curl')), 'the shops are named')
   t.ok(requests.startsWith(gateway.sandboxUrl as string))
 })
 
 t.test('where messages are real, nothing is offered for pasting', async t => {
   const dir = project(t, text => text.replaceAll(/^ +sandbox: true.*\n/gm, ''))
   const { out } = await start(t, dir, { GATEWAY_SANDBOX: 'false' })
-  t.match(out.join('\n'), /LIVE[^]*demo-klaviyo/, 'though there are shops and keys')
+  t.match(out.join('\n'), /LIVE[^]*demo-courier/, 'though there are shops and keys')
   t.strictSame(commands(out.join('\n'), 'curl'), [])
 })
 
-t.test('every command of the command line that README.md shows is one, and the quick start\'s ends delivered', async t => {
+t.test('every command of the command line that README.md shows is one', async t => {
   const shown = commands(README, 'npm').map(line => /^npm run gateway -- (.*?)(?: +#.*)?$/.exec(line)?.[1]).filter(line => line !== undefined)
   t.ok(shown.length >= 4)
   for (const line of shown) {
     const { command, rest } = commandOf(line.split(/ +/))
     t.doesNotThrow(() => callOf(command as Command, rest, fakeIo([], nothingTold())), line)
   }
-  const data = tempDir(t)
-  const { gateway } = await start(t, ROOT, { GATEWAY_DATA: data })
-  const { out, err, code } = await cli((shown[0] as string).split(' '), { env: { GATEWAY_URL: gateway.url, GATEWAY_DATA: data } })
-  t.equal(code, 0, err)
-  t.match(out, 'delivered')
-
   for (const [cell = ''] of rows(section('Command line'))) {
     for (const span of codeSpans(cell)) {
       const { command } = commandOf(span.replaceAll(/\[.*?\]|<.*?>/g, '').trim().split(/ +/).filter(word => !word.startsWith('--')))
       for (const [, option = ''] of span.matchAll(/--([a-z-]+)/g)) t.ok(Object.hasOwn(command?.options ?? {}, option), `${span}: --${option}`)
     }
   }
+})
+
+t.test('the quick start\'s command of the command line ends delivered', withShop, async t => {
+  const said = commands(section('Quick start'), 'npm').find(line => line.startsWith('npm run gateway -- ')) as string
+  const line = said.slice('npm run gateway -- '.length)
+  const { command } = atAShop(t, line, line.split(' ')[2] as string)
+  const data = tempDir(t)
+  const { gateway } = await start(t, ROOT, { GATEWAY_DATA: data })
+  const { out, err, code } = await cli(command.split(' '), { env: { GATEWAY_URL: gateway.url, GATEWAY_DATA: data } })
+  t.equal(code, 0, err)
+  t.match(out, 'delivered')
 })
 
 t.test('the provider of README.md loads, shows its request and is sent to, with the config of README.md', async t => {
@@ -129,6 +155,23 @@ t.test('the provider of README.md loads, shows its request and is sent to, with 
   t.match(received, { items: [{ path: '/v1/messages', body: { to: '+12015550123', template: 'Back in stock', values: { product: 'Floral Shirt' } } }] })
 })
 
+t.test('the webhook of README.md, signed as it says, becomes a message, once', withShop, async t => {
+  const cwd = tempDir(t)
+  const { gateway } = await start(t, ROOT, { GATEWAY_DATA: join(cwd, 'data') })
+  const [block = ''] = blocks('sh', section('Sources'))
+  const named = /shop-domain: ([\w.-]+)/.exec(block)?.[1] as string
+  const shop = shops.find(({ id }) => id === named) ?? shops[0] as Shop
+  const paste = (text = block): Promise<string> => shell(text.replace('http://127.0.0.1:8080', gateway.url).replace(named, shop.id), { cwd, bin: tempDir(t) })
+  const pasted = block.replace('$(date -u +%FT%TZ)', new Date().toISOString())
+  const [, first = '', again = ''] = /answered `(\{.*?\})`; the same body again `(\{.*?\})`/s.exec(section('Sources')) ?? []
+  t.strictSame(JSON.parse(await paste(pasted)), JSON.parse(first))
+  t.strictSame(JSON.parse(await paste(pasted)), JSON.parse(again))
+  const received = async (): Promise<Json[]> => (await (await fetch(`${gateway.sandboxUrl}/${providerOf(shop)}/_sandbox/requests`)).json() as { items: Json[] }).items
+  while ((await received()).length === 0) await new Promise(resolve => { setTimeout(resolve, 20) })
+  t.match(JSON.stringify(await received()), 'Floral Shirt')
+  t.equal((await received()).length, 1)
+})
+
 t.test('every block of YAML in README.md is one that is loaded here, or is a key of the config', async t => {
   const named = Object.values(namedBlocks('yaml'))
   const others = blocks('yaml').filter(text => !named.includes(text))
@@ -145,9 +188,10 @@ t.test('the config example of README.md gives its backend what it says and no mo
 })
 
 t.test('the example for one machine starts with the variables that stand beside it, live', async t => {
-  const names = [...read('config/examples/.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name as string)
-  const env = Object.fromEntries(names.map(name => [name, secret()]))
-  const { gateway, out } = await start(t, ROOT, { ...env, GATEWAY_DATA: tempDir(t) }, 'config/examples/embedded.yaml')
+  const samples = [...read('config/examples/.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=<(.*)>/gm)]
+  const fitting = (sample: string): string => sample.startsWith('https') ? 'https://sms.example.com' : sample.includes('…') ? sample.replace('…', randomBytes(16).toString('hex')) : secret()
+  const env = Object.fromEntries(samples.map(([, name = '', sample = '']) => [name, fitting(sample)]))
+  const { gateway, out } = await start(t, exampleProject(t, 'config/examples/embedded.yaml'), { ...env, GATEWAY_DATA: tempDir(t) }, 'config/examples/embedded.yaml')
   t.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   t.equal(gateway.sandboxUrl, null)
   t.match(out.join('\n'), /LIVE/)
@@ -188,9 +232,9 @@ t.test('event types, their kinds and times, their fields and the states are thos
     fields = data.startsWith('the same') ? [...fields, ...named] : named
     return [type.replaceAll('`', ''), kind, fields.toSorted()]
   })
-  t.strictSame(told, Object.entries(shipped.event_types).map(([type, { kind, expires_after: expiresAfter }]) => {
-    const { properties, required } = EVENT_TYPES[type] as { properties: Json, required: string[] }
-    return [type, `${kind}, ${expiresAfter.replace('h', ' h')}`, Object.keys(properties).map(name => required.includes(name) ? name : `${name}?`).toSorted()]
+  t.strictSame(told, Object.entries(shipped.event_types).map(([type, { schema, kind, expires_after: expiresAfter }]) => {
+    const { properties, required } = JSON.parse(read(schema)) as { properties: Json, required: string[] }
+    return [type, kind === undefined ? 'no message' : `${kind}, ${expiresAfter?.replace('h', ' h')}`, Object.keys(properties).map(name => required.includes(name) ? name : `${name}?`).toSorted()]
   }))
   const [states = ''] = /^States of a delivery: [^]*?Each carries/m.exec(section('What is promised')) ?? []
   t.strictSame(codeSpans(states).toSorted(), [...Object.keys(STATE), 'held'].toSorted())
@@ -202,7 +246,10 @@ t.test('scripts, files and links that README.md names are there', async t => {
   t.strictSame(scripts.filter(name => !Object.hasOwn(manifest.scripts, name)), [])
   const paths = codeSpans(README).filter(span => /^[\w.][\w./-]*(\/|\.(yaml|json|md|ts|mjs))$/.test(span) && !span.startsWith('application/'))
   t.ok(paths.length > 5)
-  t.strictSame(paths.filter(path => !existsSync(join(ROOT, path)) && !existsSync(join(ROOT, 'plugins/klaviyo', path))), [])
+  const isOf = (path: string): string | undefined => /^(?:plugins|config\/providers)\/([\w-]+)\//.exec(path)?.[1]
+  const isGone = (path: string): boolean => isOf(path) !== undefined && !Object.hasOwn(shipped.providers, isOf(path) as string)
+  for (const path of paths.filter(isGone)) t.comment(`${path} is not demanded: the config declares no ${isOf(path)}`)
+  t.strictSame(paths.filter(path => !existsSync(join(ROOT, path)) && !Object.hasOwn(MADE.pigeon, path) && !isGone(path)), [], 'in the project, or in a provider\'s folder')
   const links = [...README.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path as string)
   t.strictSame(links.filter(path => !existsSync(join(ROOT, path))), [])
 })
@@ -231,22 +278,24 @@ t.test('every YAML file that names its schema for editors names one that is ther
   const naming = yaml.flatMap(({ path, text }) => [...text.matchAll(/^# yaml-language-server: \$schema=(\S+)$/gm)].map(([, schema]) => ({ path, schema: schema as string, first: text.startsWith('# yaml-language-server') })))
   t.strictSame(naming.filter(({ path, schema, first }) => !first || !existsSync(join(ROOT, dirname(path), schema))), [])
   const wanting = yaml.map(({ path }) => path).filter(path => /(^gateway\.config|\/provider|^config\/examples\/[\w-]+)\.yaml$/.test(path))
-  t.ok(wanting.length >= 4)
+  t.ok(wanting.length >= 2 + Object.keys(shipped.providers).length, 'the config, an example, each provider')
   t.strictSame(wanting.filter(path => !naming.some(one => one.path === path)), [])
 })
 
 t.test('the texts for merchants name the events and the properties that are sent, and no other', async t => {
-  for (const { path } of Object.values(shipped.providers) as Array<{ path: string }>) {
-    const text = read(`${path}/setup.md`)
-    const { events } = parse(read(`${path}/provider.yaml`)) as { events: Record<string, { map: Record<string, string> }> }
+  for (const id of Object.keys(shipped.providers)) {
+    const path = dirname(manifestOf(id))
+    const [text = ''] = read(`${path}/setup.md`).split('\n---\n') // what is below is for the platform
+    const { events, settings = {} } = parse(read(`${path}/provider.yaml`)) as { events: Record<string, { map: Record<string, string> }>, settings?: Record<string, { default: string }> }
     const maps = Object.values(events).map(({ map }) => map)
     const names = maps.flatMap(map => Object.values(map).filter(value => !value.startsWith('mapping/')))
-    t.strictSame(rows(text).map(([, name]) => name), names.map(name => `\`${name}\``), path)
+      .map(name => settings[/^\{\{ connection\.settings\.(\w+) \}\}$/.exec(name)?.[1] ?? '']?.default ?? name)
+    if (names.length > 0) t.strictSame(rows(text).map(([, name]) => name), names.map(name => `\`${name}\``), path)
     const mappings = maps.flatMap(map => Object.values(map).filter(value => value.startsWith('mapping/')))
     const properties = new Set(mappings.flatMap(file => Object.keys(parse(read(`${path}/${file}`)) as Json)))
     const told = codeSpans(text).filter(span => /^[a-z]+(_[a-z]+)*$/.test(span) && !text.includes(`begins with \`${span}`))
     t.ok(told.length > 5)
-    t.strictSame(told.filter(name => !properties.has(name)), [], path)
+    t.strictSame(told.filter(name => !properties.has(name) && !names.includes(name) && !Object.hasOwn(settings, name)), [], path)
   }
 })
 
@@ -260,6 +309,7 @@ function acme (t: Test): { dir: string, env: Record<string, string> } {
   const { security, ...rest } = parse(example) as Json & { security: { api_keys: Json[] } }
   const config = {
     ...shipped,
+    sources: {},
     ...rest,
     ...parse(entry) as Json,
     security: { ...security, api_keys: [...security.api_keys, { id: 'all', env: 'ALL_KEY', scopes: [...SCOPES], shops: '*' }] },
@@ -276,9 +326,10 @@ async function routes (): Promise<RouteOptions[]> {
   const nothing = new Map()
   const none = {} as never
   const generation = await buildGeneration({
-    config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, metrics: none, log: none,
+    config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
+    schemas: nothing, providers: nothing, sources: nothing, inbox: none, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, metrics: none, log: none,
     ready: () => true,
+    onRefused () {},
     onRoute (route: RouteOptions) { found.push(route) }
   })
   await generation.close()
