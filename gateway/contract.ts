@@ -149,14 +149,51 @@ export interface ApiKeyConfig { id: string, key: Secret, scopes: Scope[], shops:
 export const SCOPES = ['events:write', 'deliveries:read', 'deliveries:write', 'shops:read', 'shops:write'] as const
 export type Scope = typeof SCOPES[number]
 
+/** From which of these marks on events are refused for the moment; webhooks from twice as much on. */
+export interface OverloadConfig {
+  /** Being read, checked or waiting for the disk at once, and the bytes of their bodies. */
+  requests: number
+  bodyBytes: number
+  /** Mean delay of the event loop. */
+  loopDelayMs: number
+  /** Resident memory of the process. */
+  memoryBytes: number
+}
+
+/** A database that several gateways share. */
+export interface PostgresConfig {
+  driver: 'postgres'
+  /** postgres://user:password@host:port/database. */
+  url: Secret
+  /** Connections for reading; each gateway has two more. */
+  pool: number
+  /** How long an account stays a gateway's after the database last heard of it. */
+  leaseMs: number
+  /** True: the database may run with fsync or synchronous_commit off. */
+  allowDataLoss: boolean
+}
+
+/** How the embedded store writes, and what of its disk must stay free. */
+export interface SqliteConfig {
+  driver: 'sqlite'
+  /** Absolute path of the file. */
+  path: string
+  /** `normal` and `off` lose accepted events at a power cut; the loader refuses them unless `allowDataLoss`. */
+  synchronous: 'full' | 'extra' | 'normal' | 'off'
+  allowDataLoss: boolean
+  /** Below these nothing is taken in, and nothing is sent. */
+  intakeFreeBytes: number
+  sendFreeBytes: number
+}
+
 /** `gateway.config.yaml`, checked and frozen. */
 export interface Config {
   /** Absolute path of the file. */
   file: string
   /** `publicUrl`: where others reach this gateway, for call-backs; without a slash at the end, null where nobody can. */
-  server: { host: string, port: number, trustProxy: string[], publicUrl: string | null }
+  server: { host: string, port: number, trustProxy: string[], publicUrl: string | null, overload: OverloadConfig }
   log: { level: 'debug' | 'info' | 'warn' | 'error' | 'silent' }
-  store: { driver: 'sqlite', path: string }
+  store: SqliteConfig | PostgresConfig
   /** `url` names a sandbox that runs as its own process; otherwise one is started within, on `port` (0: any). */
   sandbox: { enabled: boolean, port: number, url: string | null }
   security: {
@@ -212,8 +249,8 @@ export interface MappingScope {
   shop: { id: string, name: string, domain: string }
   connection: { account_id: string, settings: Record<string, unknown> }
   event: { id: string, source: string, type: string, time: string }
-  /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. */
-  delivery: { id: string, key: string, attempt: number }
+  /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. `record_only`: nobody is to be texted. */
+  delivery: { id: string, key: string, attempt: number, record_only: boolean }
   map?: Record<string, unknown>
   /** Instead of what the config gives for the manifest's options. */
   options?: Record<string, unknown>
@@ -256,6 +293,9 @@ export interface Mapper {
 
 /** What is done with a request that was written and got no full answer. */
 export type Uncertain = 'repeat' | 'repeat_once' | 'reconcile' | 'park'
+
+/** Names of headers, lower case: a number of requests, and seconds from now. */
+export interface LimitHeaders { remaining: string, reset: string }
 
 export interface LimitGroup { name: string, match: Array<{ method: string, path: string }>, windows: Window[] }
 
@@ -370,7 +410,11 @@ export interface Provider {
   concurrency: number
   deadlineMs: number | null
   groups: Record<string, LimitGroup>
+  /** Headers of its answers that say how much is left, and for how many seconds that is so. */
+  limitHeaders?: LimitHeaders | undefined
   uncertain: Uncertain
+  /** It can record a message without sending it: its requests say so where `delivery.record_only` is true. */
+  recordOnly: boolean
   /** Event types it has a mapping for → name of the limit group their request takes a place in. */
   events: Record<string, { request: string, group: string }>
   /** Secret field names by way of authorization, the manifest's order. */
@@ -536,21 +580,61 @@ export interface StepResult { changes: number, rows: Row[] }
 export interface Store {
   /**
    * Runs the steps of a unit of work in one transaction, together with units that arrive at the same moment,
-   * and answers when they are on disk. Rejects with GW_STORE_FAILED, and then nothing of the unit is kept.
+   * and answers when they are on disk. Rejects with GW_STORE_FAILED, and then nothing of the unit is kept; or with
+   * GW_STORE_UNSURE where the answer to the commit was lost, and then all of it may be.
    */
   commit (unit: Step[]): Promise<StepResult[]>
   /** Runs one named query. */
   read (name: string, params: Record<string, Value>): Promise<Row[]>
-  /** The next integer key of a table; never given twice. */
-  nextKey (table: 'events' | 'deliveries' | 'calls' | 'jobs' | 'inbox'): number
-  /** This instance, and the epoch its claims and settles carry. */
+  /** The next integer key of a table; never given twice. Throws GW_STORE_FAILED where the database has given out none for too long. */
+  nextKey (table: Keyed): number
+  /** This instance. Never given twice. */
   readonly owner: number
+  /** What the claims of this instance carry that belong to no account. */
   readonly epoch: number
-  /** Whether commits are to be trusted: false after a failed write to disk, and while the disk is full. */
+  /** The accounts that this instance works on. */
+  readonly slots: Slots
+  /** Tells of what other instances do, from now on; resolves when this one has the accounts it starts with. */
+  listen (events: StoreEvents): Promise<void>
+  /** Lets the other instances know, as soon as may be; they find out anyhow. */
+  tell (news: News): void
+  /** Whether commits are to be trusted: false after a failed write to disk, while the disk is full, and while the database cannot be reached. */
   healthy (): boolean
-  /** Waits for what was given, then closes. */
+  /** Waits for what was given, gives up its accounts, then closes. */
   close (): Promise<void>
 }
+
+export type Keyed = 'events' | 'deliveries' | 'calls' | 'jobs' | 'inbox'
+
+/** An account belongs to a slot, a slot to one instance at a time. */
+export const SLOTS = 256
+export const ALL_SLOTS: readonly number[] = Array.from({ length: SLOTS }, (_, slot) => slot)
+export function slotOf (accountKey: number): number { return accountKey % SLOTS }
+
+export interface Slots {
+  /** Those that this instance works on. */
+  readonly mine: readonly number[]
+  /** The epoch of a slot while it certainly stays this instance's for `forMs` more milliseconds; else null. */
+  epoch (slot: number, forMs?: number): number | null
+}
+
+/** What a store tells of. Whatever is thrown is logged and tried again. */
+export interface StoreEvents {
+  /** Slots that are this instance's now: what their last owner left is to be taken over first. */
+  taken (slots: readonly number[]): Promise<void>
+  /** Slots that another instance is to have: resolves when nothing of theirs is worked on. */
+  asked (slots: readonly number[]): Promise<void>
+  /** Slots that are another instance's already. */
+  lost (slots: readonly number[]): void
+  /** Something may be due on these accounts, which are this instance's. */
+  work (accountKeys: readonly number[]): void
+  /** News of other instances; null when any may have been missed. */
+  news (news: News | null): void
+  onError (error: unknown): void
+}
+
+/** A shop that was changed, and accounts about which something was; jobs that were put for another instance. */
+export interface News { shop?: string, accounts?: readonly number[], jobs?: true }
 
 /** Numbers of the states in rows, and what they are called outside. `held` is a waiting delivery of a held queue or account. */
 export const STATE = { waiting: 1, sending: 2, delivered: 3, unknown: 4, rejected: 5, expired: 6 } as const

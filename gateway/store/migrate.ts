@@ -8,7 +8,7 @@ const FOLDER = new URL('./migrations/', import.meta.url)
 
 export interface Migration { version: number, sql: string }
 
-export function migrations (dialect: 'sqlite'): Migration[] {
+export function migrations (dialect: 'sqlite' | 'postgres'): Migration[] {
   return readdirSync(FOLDER)
     .filter(name => name.endsWith(`.${dialect}.sql`))
     .toSorted()

@@ -3,9 +3,10 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { Row, Step, StepResult, Store, Value } from '../contract.ts'
+import { ALL_SLOTS, type Row, type Slots, type SqliteConfig, type Step, type StepResult, type Store, type StoreEvents, type Value } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
-import { migrate } from './migrate.ts'
+import { checkFile, checkSqlite, markInUse, unmark } from './file.ts'
+import { migrate, migrations } from './migrate.ts'
 import { positional, STATEMENTS } from './statements.ts'
 
 /** One process may wait this long, blocking, for another one's lock; longer waits are repeated asynchronously. */
@@ -32,16 +33,21 @@ interface Waiting {
 interface Prepared { statement: StatementSync, names: string[], returns: boolean }
 
 /** Opens the file, makes it where it is missing, brings its tables up to date and takes it for this process alone. */
-export function openSqlite (options: { path: string, now: () => number }): Store {
+export function openSqlite (options: { path: string, now: () => number, synchronous?: SqliteConfig['synchronous'] }): Store {
+  checkSqlite()
   let lock: DatabaseSync | null = null
   let db: DatabaseSync | null = null
   try {
     mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
     lock = takeLock(options.path)
-    db = open(options.path)
+    checkFile(options.path, migrations('sqlite').at(-1)?.version ?? 0)
+    db = open(options.path, options.synchronous ?? 'full')
     migrate(db)
-    return new SqliteStore(db, lock, options.now)
+    const store = new SqliteStore(options.path, db, lock, options.now)
+    markInUse(options.path) // its log has a commit by now, which a start must find
+    return store
   } catch (error) {
+    if (db !== null) unmark(options.path) // what closes it folds its log back and removes it
     db?.close()
     lock?.close()
     throw unusable(options.path, error)
@@ -63,10 +69,10 @@ function takeLock (path: string): DatabaseSync {
 
 function resultCode (error: unknown): number { return ((error as { errcode?: number }).errcode ?? 0) & 0xff }
 
-function open (path: string): DatabaseSync {
+function open (path: string, synchronous: SqliteConfig['synchronous']): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_MS })
   // FULL: an accepted event survives a power cut. 16 MiB of cache, the rest is the page cache's; the log is folded back every 48 MiB.
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384; pragma wal_autocheckpoint = 12000; pragma temp_store = memory')
+  db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma cache_size = -16384; pragma wal_autocheckpoint = 12000; pragma temp_store = memory`)
   return db
 }
 
@@ -78,6 +84,8 @@ function unusable (path: string, error: unknown): GatewayError {
 class SqliteStore implements Store {
   readonly owner: number
   readonly epoch: number
+  readonly slots: Slots
+  #path: string
   #db: DatabaseSync
   #lock: DatabaseSync
   #now: () => number
@@ -92,18 +100,24 @@ class SqliteStore implements Store {
   #keys: Record<keyof typeof TABLES, number>
   #idle: (() => void) | null = null
 
-  constructor (db: DatabaseSync, lock: DatabaseSync, now: () => number) {
+  constructor (path: string, db: DatabaseSync, lock: DatabaseSync, now: () => number) {
+    this.#path = path
     this.#db = db
     this.#lock = lock
     this.#now = now
     const nextKey = (table: keyof typeof TABLES) =>
       Number(db.prepare(`select coalesce(max(${TABLES[table]}), 0) + 1 as next from ${table}`).get()?.next)
     this.#keys = { events: nextKey('events'), deliveries: nextKey('deliveries'), calls: nextKey('calls'), jobs: nextKey('jobs'), inbox: nextKey('inbox') }
-    const last = this.#query('epoch', {})[0]
-    this.owner = Number(last?.owner ?? 0) + 1
-    const slots = JSON.stringify(Array.from({ length: 256 }, (_, slot) => slot))
-    this.#run({ name: 'take_slots', params: { owner: this.owner, slots, expires_at: now() } })
-    this.epoch = Number(this.#query('epoch', {})[0]?.epoch)
+    db.exec('begin immediate')
+    const { owner, epoch } = db.prepare('select max(coalesce(max(owner), 0), (select coalesce(max(owner), 0) from instances)) + 1 as owner, coalesce(max(epoch), 0) + 1 as epoch from slots').get() as { owner: number, epoch: number }
+    db.prepare('delete from instances').run()
+    db.prepare('insert into instances (owner, expires_at) values (?1, ?2)').run(owner, now())
+    const seize = db.prepare('insert into slots (slot, owner, epoch, expires_at) values (?1, ?2, ?3, ?4) on conflict (slot) do update set owner = ?2, epoch = ?3, expires_at = ?4')
+    for (const slot of ALL_SLOTS) seize.run(slot, owner, epoch, now())
+    db.exec('commit')
+    this.owner = owner
+    this.epoch = epoch
+    this.slots = { mine: ALL_SLOTS, epoch: () => epoch }
   }
 
   commit (unit: Step[]): Promise<StepResult[]> {
@@ -116,10 +130,20 @@ class SqliteStore implements Store {
   }
 
   async read (name: string, params: Record<string, Value>): Promise<Row[]> {
-    return this.#query(name, params)
+    try {
+      return this.#query(name, params)
+    } catch (error) {
+      if (!this.#grave(resultCode(error))) throw error
+      throw new GatewayError('GW_STORE_FAILED', `The store could not be read: ${(error as Error).message}.`, { cause: error })
+    }
   }
 
   nextKey (table: keyof typeof TABLES): number { return this.#keys[table]++ }
+
+  /** One process has the file, and so all of its accounts. */
+  async listen ({ taken }: StoreEvents): Promise<void> { await taken(ALL_SLOTS) }
+
+  tell (): void {}
 
   healthy (): boolean { return !this.#broken && !this.#full }
 
@@ -127,6 +151,7 @@ class SqliteStore implements Store {
     if (this.#closed) return
     this.#closed = true
     if (this.#waiting.length > 0) await new Promise<void>(resolve => { this.#idle = resolve })
+    unmark(this.#path)
     this.#db.close()
     this.#lock.close()
   }

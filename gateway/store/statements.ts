@@ -1,23 +1,34 @@
 // All SQL of the gateway, by name, and how a named statement becomes a positional one.
 
-import { DELIVERY } from './sql/delivery.ts'
-import { INBOX } from './sql/inbox.ts'
-import { INTAKE } from './sql/intake.ts'
-import { JOBS } from './sql/jobs.ts'
-import { SHOPS } from './sql/shops.ts'
+import { type Dialect, SQLITE } from './dialect.ts'
+import { SEND_AGAIN } from './sql/again.ts'
+import { audit } from './sql/audit.ts'
+import { clock } from './sql/clock.ts'
+import { delivery } from './sql/delivery.ts'
+import { inbox } from './sql/inbox.ts'
+import { intake } from './sql/intake.ts'
+import { jobs } from './sql/jobs.ts'
+import { shops } from './sql/shops.ts'
+import { slots } from './sql/slots.ts'
 
-export const STATEMENTS: Readonly<Record<string, string>> = { ...INTAKE, ...DELIVERY, ...SHOPS, ...JOBS, ...INBOX }
+/** What every database runs, in one's own words. */
+export function statements (dialect: Dialect): Record<string, string> {
+  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...SEND_AGAIN }
+}
+
+/** The embedded database's. */
+export const STATEMENTS: Readonly<Record<string, string>> = statements(SQLITE)
 
 /** SQL with numbered places, and the names of the parameters in that order. */
 export interface Statement { sql: string, names: string[] }
 
-/** `:name` becomes `?1`, `?2`, …; the same name keeps its number. */
-export function positional (sql: string): Statement {
+/** `:name` becomes `?1`, `?2`, …; the same name keeps its number. `place` says how a numbered place is written. */
+export function positional (sql: string, place: (number: number, name: string) => string = number => `?${number}`): Statement {
   const names: string[] = []
-  const numbered = sql.replace(/:([a-z_]+)/g, (_, name: string) => {
+  const numbered = sql.replace(/(?<!:):([a-z_]+)/g, (_, name: string) => {
     let at = names.indexOf(name)
     if (at < 0) at = names.push(name) - 1
-    return `?${at + 1}`
+    return place(at + 1, name)
   })
   return { sql: numbered, names }
 }

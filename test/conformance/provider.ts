@@ -37,6 +37,7 @@ function cases (t: Test, provider: Provider, results: readonly CaseResult[]): vo
     const kinds = new Set(results.filter(result => result.case.type === type).map(result => result.case.kind))
     t.ok(kinds.has('full') && kinds.has('minimal'), `${type} has a full and a minimal case`)
   }
+  t.equal(results.some(result => result.case.record_only), provider.recordOnly, 'where it can record without sending, a case shows that')
 }
 
 /** Secrets for the first way of authorization: the manifest's own examples, and any text where it has none. */
@@ -75,6 +76,8 @@ function examples (t: Test, provider: Provider, { eventTypes }: SuiteOptions): v
       const prepared = provider.prepare(type, { ...scope, secret: secrets } as MappingScope)
       const again = provider.prepare(type, { ...scope, delivery: { ...scope.delivery, attempt: 2 } })
       t.equal(JSON.stringify(prepared), JSON.stringify(again), `${type}: another attempt, the same bytes`)
+      const recorded = provider.prepare(type, { ...scope, delivery: { ...scope.delivery, record_only: true } })
+      if (prepared.ok && provider.recordOnly) t.not(JSON.stringify(prepared), JSON.stringify(recorded), `${type}: the provider is told when it is only to record it`)
       if (!prepared.ok) t.not(prepared.reason, 'mapping_failed', `${type}: refused for ${prepared.reason}`)
       else keeps(t, provider, prepared.request, secrets)
     }

@@ -69,6 +69,18 @@ export async function inbox (t: Test, open: Open): Promise<void> {
     t.strictSame(keysOf(await claim(store, { now: NOW + 1 })), [third.key, later.key])
   })
 
+  await t.test('a claim of his own that nobody works on is found by who claimed it, and given back as if it had not been claimed', async t => {
+    const { store } = await open(t)
+    const [first, second] = [await put(store), await put(store)]
+    await claim(store)
+    t.strictSame((await store.read('owned_inbox', { owner: store.owner })).map(row => row.inbox_key as number).toSorted((a, b) => a - b), [first.key, second.key])
+    t.strictSame(await store.read('owned_inbox', { owner: store.owner + 1 }), [])
+    const release = async (owner: number) => (await one(store, 'release_owned_inbox', { owner, keys: `[${first.key}]` })).changes
+    t.strictSame([await release(store.owner + 1), await release(store.owner), await release(store.owner)], [0, 1, 0])
+    t.match(await rowOf(store, first), { state: STATE.received, due_at: NOW, attempts: 0 })
+    t.strictSame(keysOf(await claim(store)), [first.key])
+  })
+
   await t.test('events of a row and its end are one unit: an identity that is taken lets nothing of it in', async t => {
     const { store } = await open(t)
     const at = await place(store)

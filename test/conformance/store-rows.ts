@@ -1,7 +1,9 @@
 // Rows for the store suite: made and moved by the named statements alone, so that they fit any database.
 
-import { STATE, type Row, type Step, type StepResult, type Store, type Value } from '../../gateway/contract.ts'
+import { ALL_SLOTS, STATE, type Row, type Step, type StepResult, type Store, type Value } from '../../gateway/contract.ts'
 
+/** Every account is this instance's. */
+export const HERE = JSON.stringify(ALL_SLOTS)
 /** The suite's present; epoch milliseconds. */
 export const NOW = 1_800_000_000_000
 const HOUR_MS = 3_600_000
@@ -49,7 +51,7 @@ export async function queueOf (store: Store, shopKey: number, group = 'things'):
 }
 
 /** What the door writes for one event. */
-export function eventOf (store: Store, { shopKey, queueKey }: Place, facts: EventFacts = {}): Put {
+export function eventOf (store: Store, { shopKey, queueKey, accountKey }: Place, facts: EventFacts = {}): Put {
   const eventKey = store.nextKey('events')
   const deliveryKey = store.nextKey('deliveries')
   const { sourceId = `s-${eventKey}`, source = '/test', type = 'thing.happened', at = NOW, dueAt = NOW, priority = 2, expiresAt = NOW + HOUR_MS, person = null, data = '{"a":1}' } = facts
@@ -58,7 +60,7 @@ export function eventOf (store: Store, { shopKey, queueKey }: Place, facts: Even
   const steps = [
     { name: 'insert_event', params: { event_key: eventKey, id: eventId, shop_key: shopKey, source, source_id: sourceId, type, time_at: at, received_at: at, person, data } },
     { name: 'insert_delivery', params: { delivery_key: deliveryKey, id, event_key: eventKey, queue_key: queueKey, state: STATE.waiting, reason: null, priority, due_at: dueAt, expires_at: expiresAt, created_at: at, finished_at: null } },
-    { name: 'wake_queue', params: { queue_key: queueKey, priority } }
+    { name: 'wake_queue', params: { queue_key: queueKey, account_key: accountKey, priority } }
   ]
   return { steps, eventKey, deliveryKey, id, eventId }
 }
@@ -91,7 +93,7 @@ export function settleStep (store: Store, deliveryKey: number, facts: Record<str
   return {
     name: 'settle_call',
     params: {
-      delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, state: STATE.delivered, reason: null, detail: null, due_at: null, finished_at: NOW,
+      delivery_key: deliveryKey, owner: store.owner, epoch: store.epoch, call_no: null, state: STATE.delivered, reason: null, detail: null, due_at: null, finished_at: NOW,
       paid: 1, settled_at: NOW, status: 202, answer: '{}', outcome: 'delivered', receipt: null, adjusted: null, ...facts
     }
   }

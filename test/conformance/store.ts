@@ -3,8 +3,13 @@
 import type { Test } from 'tap'
 import { STATE, type Store, type Value } from '../../gateway/contract.ts'
 import { STATEMENTS } from '../../gateway/store/statements.ts'
+import { again } from './store-again.ts'
+import { audit } from './store-audit.ts'
+import { clock } from './store-clock.ts'
+import { health } from './store-health.ts'
 import { inbox } from './store-inbox.ts'
-import { ALL, archiveStep, claim, deliveryOf, eventOf, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
+import { slots } from './store-slots.ts'
+import { ALL, archiveStep, claim, deliveryOf, eventOf, HERE, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
 
 export interface Opened {
   store: Store
@@ -35,7 +40,12 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('lists', async t => { await lists(t, recorded) })
     await t.test('shops', async t => { await shops(t, recorded) })
     await t.test('jobs and retention', async t => { await jobs(t, recorded) })
+    await t.test('sent again', async t => { await again(t, recorded) })
+    await t.test('audit', async t => { await audit(t, recorded) })
+    await t.test('health and backlogs', async t => { await health(t, recorded) })
+    await t.test('a clock that was set back', async t => { await clock(t, recorded) })
     await t.test('inbox', async t => { await inbox(t, recorded) })
+    await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')
   })
@@ -55,10 +65,11 @@ function recording (store: Store, run: Set<string>): Store {
       return store.read(name, params)
     },
     nextKey: table => store.nextKey(table),
+    slots: store.slots,
+    listen: events => store.listen(events),
+    tell: news => { store.tell(news) },
     healthy: () => store.healthy(),
     close: () => {
-      // Run by every opening.
-      run.add('take_slots').add('epoch')
       return store.close()
     }
   }
@@ -197,11 +208,11 @@ async function queues (t: Test, open: Open): Promise<void> {
     t.match(await ready(), { priority: 2 }, 'the urgent one is out')
     await claim(store, at, { limit: 1 })
     t.equal(await ready(), undefined, 'nothing is due')
-    t.strictSame(await store.read('due_queues', { now: NOW + 4999 }), [])
-    t.equal((await store.read('due_queues', { now: NOW + 5000 })).length, 1)
-    const woken = await one(store, 'wake_due_queues', { now: NOW + 5000, limit: 10 })
+    t.strictSame(await store.read('due_queues', { slots: HERE, now: NOW + 4999 }), [])
+    t.equal((await store.read('due_queues', { slots: HERE, now: NOW + 5000 })).length, 1)
+    const woken = await one(store, 'wake_due_queues', { slots: HERE, now: NOW + 5000, limit: 10 })
     t.strictSame(woken.rows.map(row => row.account_key), [at.accountKey])
-    t.strictSame(await store.read('due_queues', { now: NOW + 5000 }), [])
+    t.strictSame(await store.read('due_queues', { slots: HERE, now: NOW + 5000 }), [])
     t.ok(await ready())
   })
 
@@ -212,8 +223,8 @@ async function queues (t: Test, open: Open): Promise<void> {
     await due(NOW + 9000)
     await due(NOW + 3000)
     await due(NOW + 6000)
-    t.strictSame(await store.read('due_queues', { now: NOW + 2999 }), [])
-    t.equal((await store.read('due_queues', { now: NOW + 3000 })).length, 1)
+    t.strictSame(await store.read('due_queues', { slots: HERE, now: NOW + 2999 }), [])
+    t.equal((await store.read('due_queues', { slots: HERE, now: NOW + 3000 })).length, 1)
     await due(NOW, 0)
     t.match((await store.read('ready_queues', { account_key: at.accountKey, groups: '["things"]', limit: 1 }))[0], { priority: 0 })
     t.match(await store.read('account_of_queue', { queue_key: at.queueKey }), [{ account_key: at.accountKey }])
@@ -343,9 +354,9 @@ async function calls (t: Test, open: Open): Promise<void> {
     const [closed, left] = [store.nextKey('calls'), store.nextKey('calls')]
     for (const key of [closed, left]) await one(store, 'open_call', { call_key: key, account_key: at.accountKey, lane: 'messages', reserved_at: NOW, request_head: 'GET /me' })
     t.equal((await one(store, 'close_call', { call_key: closed, settled_at: NOW + 1, status: 200, outcome: 'answered' })).changes, 1)
-    t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 1)
+    t.equal((await one(store, 'adopt_calls', { slots: HERE, now: NOW + 9 })).changes, 1)
     t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 1, NOW + 9])
-    t.equal((await one(store, 'adopt_calls', { now: NOW + 9 })).changes, 0)
+    t.equal((await one(store, 'adopt_calls', { slots: HERE, now: NOW + 9 })).changes, 0)
     const forget = async (before: number) => (await one(store, 'forget_calls', { before, limit: 10 })).changes
     t.strictSame([await forget(NOW), await forget(NOW + 1), await forget(NOW + 1), await forget(NOW + 9)], [0, 1, 0, 1], 'and is forgotten by the time it was settled')
   })
@@ -372,12 +383,12 @@ async function crashes (t: Test, open: Open): Promise<void> {
     const event = await put(store, at)
     for (const times of [1, 2, 3]) {
       t.strictSame(await claim(store, at), [event.deliveryKey])
-      t.strictSame(await store.read('orphans', { owner: store.owner, limit: 10 }), [], 'its own are no orphans')
+      t.strictSame(await store.read('orphans', { slots: HERE, owner: store.owner, limit: 10 }), [], 'its own are no orphans')
       store = await opened.reopen()
-      const [orphan] = await store.read('orphans', { owner: store.owner, limit: 10 })
+      const [orphan] = await store.read('orphans', { slots: HERE, owner: store.owner, limit: 10 })
       t.match(orphan, { delivery_key: event.deliveryKey, claims: times, state: STATE.waiting })
       const crashed = times === 3
-      const params = { delivery_key: event.deliveryKey, owner: store.owner, state: crashed ? STATE.rejected : STATE.waiting, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : NOW, finished_at: crashed ? NOW : null }
+      const params = { delivery_key: event.deliveryKey, owner: orphan?.owner as number, epoch: orphan?.epoch as number, state: crashed ? STATE.rejected : STATE.waiting, reason: crashed ? 'crashed_gateway' : null, due_at: crashed ? null : NOW, finished_at: crashed ? NOW : null }
       t.equal((await one(store, 'adopt_claimed', params)).changes, 1)
       t.equal((await one(store, 'adopt_claimed', params)).changes, 0, 'once')
     }
@@ -390,15 +401,15 @@ async function crashes (t: Test, open: Open): Promise<void> {
     let store = opened.store
     const at = await place(store)
     const [twice, once] = [await put(store, at), await put(store, at, { dueAt: NOW + 1 })]
-    const found = async () => (await store.read('suspects', {})).map(row => row.delivery_key)
+    const found = async () => (await store.read('suspects', { slots: HERE })).map(row => row.delivery_key)
     for (const now of [NOW, NOW + 1]) {
       await claim(store, at, { now })
       t.strictSame(await found(), [], 'nothing that somebody works on')
       store = await opened.reopen()
-      for (const row of await store.read('orphans', { owner: store.owner, limit: 10 })) await one(store, 'adopt_claimed', { delivery_key: row.delivery_key as number, owner: store.owner, state: STATE.waiting, reason: null, due_at: NOW, finished_at: null })
+      for (const row of await store.read('orphans', { slots: HERE, owner: store.owner, limit: 10 })) await one(store, 'adopt_claimed', { delivery_key: row.delivery_key as number, owner: row.owner as number, epoch: row.epoch as number, state: STATE.waiting, reason: null, due_at: NOW, finished_at: null })
     }
     t.strictSame(await found(), [twice.deliveryKey])
-    t.match((await store.read('suspects', {}))[0], { queue_key: at.queueKey, priority: 2 })
+    t.match((await store.read('suspects', { slots: HERE }))[0], { queue_key: at.queueKey, priority: 2 })
     t.equal((await one(store, 'set_apart', { delivery_key: twice.deliveryKey, due_at: NOW + 5 })).changes, 1)
     t.strictSame(await claim(store, at), [once.deliveryKey])
     t.equal((await one(store, 'set_apart', { delivery_key: once.deliveryKey, due_at: NOW + 5 })).changes, 0, 'not while somebody works on it')
@@ -415,7 +426,7 @@ async function crashes (t: Test, open: Open): Promise<void> {
     await opened.store.commit([startStep(opened.store, event.deliveryKey)])
     const late = settleStep(opened.store, event.deliveryKey)
     const store = await opened.reopen()
-    t.equal((await one(store, 'adopt_sending', { delivery_key: event.deliveryKey, owner: store.owner, reason: 'interrupted', due_at: null, finished_at: NOW + 50, now: NOW + 50 })).changes, 1)
+    t.equal((await one(store, 'adopt_sending', { delivery_key: event.deliveryKey, owner: opened.store.owner, epoch: opened.store.epoch, reason: 'interrupted', due_at: null, finished_at: NOW + 50, now: NOW + 50 })).changes, 1)
     t.match(await deliveryOf(store, event), { state: STATE.unknown, reason: 'interrupted', attempts: 1, owner: null })
     t.strictSame((await store.read('lane_history', { account_key: at.accountKey, lane: 'messages', since: NOW })).map(row => row.settled_at), [NOW + 50])
     t.equal((await store.commit([late]))[0]?.changes, 0, 'the dead owner settles nothing any more')
@@ -426,11 +437,16 @@ async function crashes (t: Test, open: Open): Promise<void> {
   await t.test('jobs of a dead owner are due again', async t => {
     const opened = await open(t)
     await one(opened.store, 'put_job', jobOf(opened.store, 'sweep'))
-    t.equal((await one(opened.store, 'claim_jobs', { now: NOW, owner: opened.store.owner, epoch: opened.store.epoch, limit: 10 })).changes, 1)
+    t.equal((await one(opened.store, 'claim_jobs', { slots: HERE, now: NOW, owner: opened.store.owner, epoch: opened.store.epoch, limit: 10 })).changes, 1)
     const store = await opened.reopen()
-    t.strictSame(await store.read('jobs_are_due', { now: NOW }), [])
+    t.strictSame(await store.read('jobs_are_due', { slots: HERE, now: NOW }), [])
     t.equal((await one(store, 'adopt_jobs', { owner: store.owner, now: NOW })).changes, 1)
-    t.match((await one(store, 'claim_jobs', { now: NOW, owner: store.owner, epoch: store.epoch, limit: 10 })).rows, [{ kind: 'sweep', attempts: 2 }])
+    const claimed = async () => (await one(store, 'claim_jobs', { slots: HERE, now: NOW, owner: store.owner, epoch: store.epoch, limit: 10 })).rows
+    t.match(await claimed(), [{ kind: 'sweep', attempts: 2 }])
+    const keys = JSON.stringify((await store.read('owned_jobs', { owner: store.owner })).map(row => row.job_key))
+    const release = async (owner: number, listed: string) => (await one(store, 'release_jobs', { owner, keys: listed, now: NOW })).changes
+    t.strictSame([await release(store.owner + 1, keys), await release(store.owner, '[]'), await release(store.owner, keys), await release(store.owner, keys)], [0, 0, 1, 0])
+    t.match(await claimed(), [{ kind: 'sweep', attempts: 2 }], 'a claim that is given back counts for nothing')
   })
 }
 
@@ -667,7 +683,8 @@ async function shops (t: Test, open: Open): Promise<void> {
     const adjust = { ...key, id: 'con_new', auth: 'other', account_id: '', account: 'A1', ready: '[]', now: NOW + 1 }
     await one(store, 'adjust_connection', { ...adjust, settings: '{"a":1,"b":true}' })
     await one(store, 'adjust_connection', { ...adjust, settings: '{"b":false}' })
-    t.match(await store.read('connections', { shop_key: at.shopKey }), [{ ...connection, settings: '{"a":1,"b":false}' }], 'an adjustment changes what it names')
+    const [adjusted] = await store.read('connections', { shop_key: at.shopKey })
+    t.match({ ...adjusted, settings: JSON.parse(adjusted?.settings as string) }, { ...connection, settings: { a: 1, b: false } }, 'an adjustment changes what it names')
     t.strictSame((await secrets()).map(row => Buffer.from(row.sealed as Uint8Array).toString()), ['two'])
     await one(store, 'drop_secrets', key)
     t.strictSame(await secrets(), [])
@@ -724,26 +741,26 @@ async function jobs (t: Test, open: Open): Promise<void> {
     const first = jobOf(store, 'sweep')
     await one(store, 'put_job', first)
     await one(store, 'put_job', jobOf(store, 'sweep', NOW + 5))
-    t.equal((await store.read('jobs_are_due', { now: NOW })).length, 1)
-    const [claimed] = (await one(store, 'claim_jobs', { ...mine, now: NOW, limit: 10 })).rows
+    t.equal((await store.read('jobs_are_due', { slots: HERE, now: NOW })).length, 1)
+    const [claimed] = (await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW, limit: 10 })).rows
     t.match(claimed, { job_key: first.job_key, kind: 'sweep', attempts: 1, cursor: null })
-    t.strictSame((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [])
+    t.strictSame((await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 9, limit: 10 })).rows, [])
     const settled = { ...mine, job_key: first.job_key, due_at: NOW + 9, cursor: 'c', progress: null, failed: 1 }
     t.equal((await one(store, 'settle_job', { ...settled, epoch: store.epoch - 1 })).changes, 0)
     t.equal((await one(store, 'settle_job', settled)).changes, 1)
-    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 2, cursor: 'c' }], 'a failure counts')
+    t.match((await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 2, cursor: 'c' }], 'a failure counts')
     await one(store, 'settle_job', { ...settled, failed: 0 })
-    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 1 }], 'a success starts over')
+    t.match((await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 9, limit: 10 })).rows, [{ attempts: 1 }], 'a success starts over')
     await one(store, 'put_job', jobOf(store, 'sweep', NOW + 20))
-    t.strictSame((await one(store, 'claim_jobs', { ...mine, now: NOW + 20, limit: 10 })).rows, [], 'what runs is not run beside itself')
-    t.strictSame(await store.read('jobs_are_due', { now: NOW + 20 }), [])
+    t.strictSame((await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 20, limit: 10 })).rows, [], 'what runs is not run beside itself')
+    t.strictSame(await store.read('jobs_are_due', { slots: HERE, now: NOW + 20 }), [])
     t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key })).changes, 0, 'asked for while it ran, it does not end')
     t.equal((await one(store, 'restart_job', { ...mine, job_key: first.job_key })).changes, 1)
-    t.match((await one(store, 'claim_jobs', { ...mine, now: NOW + 20, limit: 10 })).rows, [{ attempts: 1, cursor: null }], 'but starts over')
+    t.match((await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 20, limit: 10 })).rows, [{ attempts: 1, cursor: null }], 'but starts over')
     await one(store, 'put_job', jobOf(store, 'sweep', NOW + 30))
     await one(store, 'settle_job', { ...settled, due_at: NOW + 99, failed: 0 })
     t.match(await store.read('job', { id: first.id }), [{ due_at: NOW + 30 }], 'the earlier of what it says and what was asked for')
-    await one(store, 'claim_jobs', { ...mine, now: NOW + 30, limit: 10 })
+    await one(store, 'claim_jobs', { slots: HERE, ...mine, now: NOW + 30, limit: 10 })
     t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key, owner: store.owner + 1 })).changes, 0)
     t.equal((await one(store, 'end_job', { ...mine, job_key: first.job_key })).changes, 1)
     t.strictSame(await store.read('job', { id: first.id }), [])

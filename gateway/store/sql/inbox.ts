@@ -1,23 +1,25 @@
 // What others sent here: kept once, worked on by one instance at a time, settled with what came of it.
 
+import type { Dialect } from '../dialect.ts'
+
 const SUMMARY = 'inbox_key, id, source, topic, shop, subject, received_at, state, reason, detail, events, due_at, attempts, settled_at'
 
-export const INBOX = {
+export const inbox = (d: Dialect) => ({
   // A row and its keys, in one unit: where one of the keys is known, neither is written.
   insert_inbox: `
     insert into inbox (inbox_key, id, source, topic, shop, subject, headers, body, received_at, state, reason, detail, due_at, settled_at)
     select :inbox_key, :id, :source, :topic, :shop, :subject, :headers, :body, :received_at, :state, :reason, :detail, :due_at, :settled_at
-    where not exists (select 1 from inbox_keys where source = :source and key in (select value from json_each(:keys)))`,
+    where not exists (select 1 from inbox_keys where source = :source and key in ${d.listed('keys', 'text')})`,
   insert_inbox_keys: `
     insert into inbox_keys (source, key, received_at)
-    select :source, value, :received_at from json_each(:keys) where exists (select 1 from inbox where inbox_key = :inbox_key)
+    select :source, value, :received_at from ${d.each('keys', 'text')} where exists (select 1 from inbox where inbox_key = :inbox_key)
     on conflict (source, key) do nothing`,
 
   inbox_is_due: 'select 1 as due from inbox where source = :source and due_at is not null and due_at <= :now limit 1',
   // Oldest first. The order of what is returned is not kept by every database: the caller sorts.
   claim_inbox: `
     update inbox set due_at = null, owner = :owner, epoch = :epoch, claims = claims + 1
-    where inbox_key in (select inbox_key from inbox where source = :source and due_at is not null and due_at <= :now order by due_at, inbox_key limit :limit)
+    where inbox_key in (select inbox_key from inbox where source = :source and due_at is not null and due_at <= :now order by due_at, inbox_key limit :limit ${d.skipLocked})
     returning inbox_key, id, topic, shop, subject, headers, body, received_at, attempts`,
   // What came of it before it was worked on again stays told.
   settle_inbox: `
@@ -30,6 +32,10 @@ export const INBOX = {
   // At a stop: as if they had not been claimed.
   release_inbox: `
     update inbox set due_at = received_at, claims = claims - 1, owner = null where owner = :owner and epoch = :epoch`,
+  owned_inbox: 'select inbox_key from inbox where owner = :owner',
+  // Of what is owned and nobody works on: the same.
+  release_owned_inbox: `
+    update inbox set due_at = received_at, claims = claims - 1, owner = null where owner = :owner and inbox_key in ${d.listed('keys', 'bigint')}`,
   // Left by one that died: before all others, so that they are claimed one by one; the third time it is set aside.
   adopt_inbox: `
     update inbox set owner = null,
@@ -38,7 +44,7 @@ export const INBOX = {
       reason = case when claims >= :claims_max then :reason else reason end,
       detail = case when claims >= :claims_max then :detail else detail end,
       settled_at = case when claims >= :claims_max then :now else settled_at end
-    where owner is not null and owner <> :owner
+    where owner is not null and owner <> :owner and owner not in (select owner from instances where expires_at > ${d.now})
     returning id, source, topic, shop, received_at, state`,
   retry_inbox: `
     update inbox set state = :received, reason = null, detail = null, due_at = :now, attempts = 0, claims = 0, settled_at = null
@@ -61,7 +67,7 @@ export const INBOX = {
     select ${SUMMARY} from inbox
     where inbox_key < :before and inbox_key >= :floor
       and (:source is null or source = :source) and (:topic is null or topic = :topic) and (:state is null or state = :state)
-      and (:subject is null or subject = :subject) and (:shop is null or shop = :shop) and (:shops is null or shop in (select value from json_each(:shops)))
+      and (:subject is null or subject = :subject) and (:shop is null or shop = :shop) and (:shops is null or shop in ${d.listed('shops', 'text')})
     order by inbox_key desc limit :limit`,
 
   // Retention, in slices. What waits to be worked on stays, however old.
@@ -69,4 +75,4 @@ export const INBOX = {
     delete from inbox where inbox_key in (select inbox_key from inbox where settled_at is not null and settled_at <= :before order by settled_at limit :limit)`,
   forget_inbox_keys: `
     delete from inbox_keys where (source, key) in (select source, key from inbox_keys where received_at <= :before order by received_at limit :limit)`
-} as const
+})

@@ -1,6 +1,8 @@
 // What the door writes: per event one row of events, one of deliveries per delivery, and, when its queue was idle, one of queues.
 
-export const INTAKE = {
+import type { Dialect } from '../dialect.ts'
+
+export const intake = (d: Dialect) => ({
   insert_event: `
     insert into events (event_key, id, shop_key, source, source_id, type, time_at, received_at, person, data)
     values (:event_key, :id, :shop_key, :source, :source_id, :type, :time_at, :received_at, :person, :data)
@@ -14,7 +16,7 @@ export const INTAKE = {
 
   // A busy queue is left alone, so this writes once per burst.
   wake_queue: `
-    update queues set ready = 1, priority = min(priority, :priority)
+    update queues set ready = 1, priority = ${d.least('priority', ':priority')}
     where queue_key = :queue_key and (ready = 0 or priority > :priority)`,
 
   event_by_identity: `
@@ -25,4 +27,4 @@ export const INTAKE = {
     select d.id, d.state, d.reason, d.due_at, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider
     from deliveries d join queues q on q.queue_key = d.queue_key left join accounts a on a.account_key = case when d.state = 1 then q.account_key else coalesce(d.account_key, q.account_key) end
     where d.event_key = :event_key order by d.delivery_key`
-} as const
+})

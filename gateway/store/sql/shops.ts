@@ -1,17 +1,22 @@
 // Shops, what they chose, their connections with sealed secrets, and the queues that follow from these.
 
-export const SHOPS = {
+import type { Dialect } from '../dialect.ts'
+
+export const shops = (d: Dialect) => ({
   upsert_shop: `
     insert into shops (id, name, domain, plan, active, created_at, updated_at) values (:id, :name, :domain, :plan, :active, :now, :now)
     on conflict (id) do update set name = :name, domain = :domain, plan = :plan, active = :active, updated_at = :now
-    where (name, domain, plan, active) <> (:name, :domain, :plan, :active)`,
-  shop: 'select shop_key, id, name, domain, plan, active from shops where id = :id',
+    where (shops.name, shops.domain, shops.plan, shops.active) <> (:name, :domain, :plan, :active)`,
+  // Whoever has read it before must read it again.
+  // Fails with its whole unit where the shop is not as it was read: what the unit says was made from that.
+  touch_shop: 'update shops set version = case when version = coalesce(:version, version) then version + 1 end where id = :id',
+  shop: 'select shop_key, id, name, domain, plan, active, version from shops where id = :id',
   declared: 'select declared from shops where id = :id',
   mark_declared: 'update shops set declared = :declared where id = :id',
-  shop_by_key: 'select shop_key, id, name, domain, plan, active from shops where shop_key = :shop_key',
+  shop_by_key: 'select shop_key, id, name, domain, plan, active, version from shops where shop_key = :shop_key',
   list_shops: `
     select shop_key, id, name, domain, plan, active from shops
-    where id > :after and (:shops is null or id in (select value from json_each(:shops))) order by id limit :limit`,
+    where id > :after and (:shops is null or id in ${d.listed('shops', 'text')}) order by id limit :limit`,
 
   channels: 'select channel, provider from channels where shop_key = :shop_key',
   set_channel: `
@@ -28,7 +33,7 @@ export const SHOPS = {
   declared_account: 'select account_key, account, declared from accounts where provider = :provider and declared is not null',
   declare_account: 'update accounts set declared = case when account = :account then :declared end where provider = :provider and (account = :account or declared is not null)',
   release_account: `
-    update accounts set held_reason = null, held_until = null where provider = :provider and account = :account`,
+    update accounts set held_reason = null, held_until = null, health = '[]' where provider = :provider and account = :account`,
 
   upsert_connection: `
     insert into connections (id, shop_key, provider, auth, account_id, account_key, settings, ready, created_at, updated_at)
@@ -41,7 +46,7 @@ export const SHOPS = {
     insert into connections (id, shop_key, provider, auth, account_id, account_key, settings, ready, created_at, updated_at)
     values (:id, :shop_key, :provider, :auth, :account_id,
       (select account_key from accounts where provider = :provider and account = :account), :settings, :ready, :now, :now)
-    on conflict (shop_key, provider) do update set settings = json_patch(connections.settings, :settings), updated_at = :now`,
+    on conflict (shop_key, provider) do update set settings = ${d.merged('connections.settings', ':settings')}, updated_at = :now`,
   delete_connection: 'delete from connections where shop_key = :shop_key and provider = :provider',
   connections: `
     select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, a.account
@@ -57,8 +62,8 @@ export const SHOPS = {
     insert into queues (shop_key, channel, setup_group, provider, account_key, held_reason)
     values (:shop_key, :channel, :setup_group, :provider, (select account_key from accounts where provider = :provider and account = :account), :held_reason)
     on conflict (shop_key, channel, setup_group) do update set provider = excluded.provider, account_key = excluded.account_key, held_reason = excluded.held_reason
-    where (queues.provider is not excluded.provider) or (queues.account_key is not excluded.account_key) or (queues.held_reason is not excluded.held_reason)`,
+    where ${d.differs('queues.provider', 'excluded.provider')} or ${d.differs('queues.account_key', 'excluded.account_key')} or ${d.differs('queues.held_reason', 'excluded.held_reason')}`,
   queues: 'select queue_key, channel, setup_group, provider, account_key, held_reason from queues where shop_key = :shop_key',
 
   audit: 'insert into audit (at, actor, action, shop, subject) values (:at, :actor, :action, :shop, :subject)'
-} as const
+})

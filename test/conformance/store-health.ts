@@ -1,0 +1,65 @@
+// What every store must keep of how accounts do, and tell of how much waits.
+
+import type { Test } from 'tap'
+import type { Store } from '../../gateway/contract.ts'
+import type { Open } from './store.ts'
+import { claim, NOW, one, place, put, sent, type Place } from './store-rows.ts'
+
+async function waiting (store: Store, { queueKey }: Place, limit: number): Promise<number[]> {
+  const counts: number[] = []
+  for (let from = { due_at: -1, after: 0 }; ;) {
+    const [slice] = await store.read('waiting_slice', { queue_key: queueKey, priority: 2, ...from, limit })
+    if (!slice) return counts
+    counts.push(slice.waiting as number)
+    from = { due_at: slice.due_at as number, after: slice.delivery_key as number }
+  }
+}
+
+export async function health (t: Test, open: Open): Promise<void> {
+  await t.test('an account keeps the counts of its calls until it is released', async t => {
+    const { store, reopen } = await open(t)
+    const at = await place(store)
+    const account = async (from = store) => (await from.read('account', { account_key: at.accountKey }))[0]
+    t.match(await account(), { health: '[]' })
+    await Promise.all([1, 2, 3].map(n => one(store, 'note_health', { account_key: at.accountKey, health: `[[${NOW},${n},${n}]]` })))
+    t.match(await account(), { health: `[[${NOW},3,3]]` }, 'the latest word counts')
+    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'provider_not_answering', held_until: NOW + 1 })
+    const again = await reopen()
+    t.match(await account(again), { health: `[[${NOW},3,3]]`, held_reason: 'provider_not_answering' })
+    await one(again, 'hold_account', { account_key: at.accountKey, held_reason: null, held_until: null })
+    t.match(await account(again), { health: '[]', held_reason: null })
+    await one(again, 'note_health', { account_key: at.accountKey, health: '[[1,1,1]]' })
+    await one(again, 'release_account', { provider: 'alpha', account: 'A1' })
+    t.match(await account(again), { health: '[]' })
+  })
+
+  await t.test('held accounts are counted by provider and reason', async t => {
+    const { store } = await open(t)
+    t.strictSame(await store.read('held_accounts', {}), [])
+    const [first, second] = [await place(store), await place(store, { account: 'A2', group: 'second' })]
+    for (const { accountKey } of [first, second]) await one(store, 'hold_account', { account_key: accountKey, held_reason: 'provider_not_answering', held_until: NOW })
+    t.match(await store.read('held_accounts', {}), [{ provider: 'alpha', held_reason: 'provider_not_answering', accounts: 2 }])
+  })
+
+  await t.test('what waits is counted in slices, each delivery once, also of those that are due together', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    t.strictSame(await waiting(store, at, 3), [])
+    for (let i = 0; i < 5; i++) await put(store, at, { dueAt: NOW })
+    for (let i = 0; i < 3; i++) await put(store, at, { dueAt: NOW + i })
+    await put(store, at, { priority: 1 })
+    t.strictSame(await waiting(store, at, 3), [3, 3, 2])
+    t.strictSame(await waiting(store, at, 8), [8])
+    await claim(store, at, { limit: 2 })
+    t.strictSame(await waiting(store, at, 100), [7], 'what is worked on does not wait')
+  })
+
+  await t.test('how long answers took is known of the latest ones', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const took = async (limit: number) => (await store.read('answer_times', { account_key: at.accountKey, since: NOW, limit }))[0]?.answer_ms
+    t.equal(await took(10), null)
+    for (const ms of [100, 200, 600]) await sent(store, at, { settledAt: NOW + ms })
+    t.strictSame([await took(10), await took(2), await took(1)], [300, 400, 600])
+  })
+}
