@@ -20,6 +20,9 @@ interface Delivery {
   expires_at: string
   created_at: string
   finished_at: string | null
+  mode?: 'send' | 'record'
+  again_of?: string | null
+  sent_again?: string[]
 }
 
 /** One request that was made for a delivery. */
@@ -79,11 +82,28 @@ async function retryOne (id: string, client: Client, body: object): Promise<Retr
   }
 }
 
+/** What the provider then has is another message: the person says what for. */
+export const sendAgain: Run = async call => {
+  const client = await connect(call)
+  const id = call.positionals[0] as string
+  const delivery = await client<Delivery>(`${pathOf(id)}/send-again`, { method: 'POST', body: againOf(call) })
+  return { exit: 0, value: delivery, text: `${cell(delivery.id)}  ${call.paint('green', cell(delivery.state))}  ${cell(delivery.mode)}s ${cell(id)} again` }
+}
+
+function againOf (call: Call): object {
+  return {
+    mode: call.flag('record-only') ? 'record' : 'send',
+    reason: call.text('reason'),
+    may_have_been_sent: call.flag('may-have-been-sent'),
+    expired: call.flag('expired')
+  }
+}
+
 function factsOf (delivery: Delivery, call: Call): string {
   const { id, shop, channel, setup_group: group, provider, state, reason, sentence, detail, attempts } = delivery
   const head = `${call.paint('bold', cell(id))}  ${call.paint(STYLE[state] ?? 'yellow', cell(state))}  ${cell(sentence)}`
   return `${head}\n${pairs([
-    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['attempts', attempts], ['provider message id', delivery.provider_message_id],
+    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['mode', delivery.mode === 'record' ? 'record' : null], ['again of', delivery.again_of], ['sent again', delivery.sent_again?.join(' ')], ['attempts', attempts], ['provider message id', delivery.provider_message_id],
     ['created', delivery.created_at], ['due', delivery.due_at], ['expires', delivery.expires_at], ['finished', delivery.finished_at]
   ])}`
 }

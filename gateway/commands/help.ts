@@ -15,7 +15,7 @@ export const help: Run = async ({ positionals }) => {
 
 /** All commands, or those of a group, with an example each. */
 export function overview (commands: readonly Command[]): string {
-  const listed = commands.map(({ name, summary, example }) => `  ${name.padEnd(18)}${summary}\n${' '.repeat(20)}${example}`)
+  const listed = commands.map(({ name, summary, example }) => `  ${name.padEnd(23)}${summary}\n${' '.repeat(25)}${example}`)
   return [
     'Usage: gateway <command> [options]', '', ...listed, '', 'Options of every command:', optionLines(GLOBAL_OPTIONS), '',
     'Results go to standard output, remarks and errors to standard error.',

@@ -135,6 +135,19 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./deliveries.ts')).retry
   },
   {
+    name: 'deliveries send-again',
+    summary: 'Make another delivery of the same event, which the provider takes for a new message.',
+    positionals: [{ name: 'id' }],
+    options: {
+      reason: { value: 'text', summary: 'why, for the record', required: true },
+      'record-only': { summary: 'the provider is to record it, and nobody is texted; only where it can' },
+      'may-have-been-sent': { summary: 'also where the customer has the message, or may have' },
+      expired: { summary: 'also where the event is older than messages of its kind may get' }
+    },
+    example: 'gateway deliveries send-again dlv_0199f3a1-7c00-7000-8000-000000000001 --reason asked-by-the-customer',
+    load: async () => (await import('./deliveries.ts')).sendAgain
+  },
+  {
     name: 'inbox list',
     summary: 'List what came in from outside (webhooks, call-backs), the newest first.',
     positionals: [],
@@ -181,6 +194,14 @@ export const COMMANDS: readonly Command[] = [
     options: {},
     example: 'gateway shops show acme.example',
     load: async () => (await import('./shops.ts')).show
+  },
+  {
+    name: 'forecast',
+    summary: 'Tell how long what waits of a shop takes, by channel and set-up group.',
+    positionals: [{ name: 'shop' }, { name: 'channel', optional: true }],
+    options: {},
+    example: 'gateway forecast acme.example sms',
+    load: async () => (await import('./forecast.ts')).forecast
   },
   {
     name: 'sandbox',

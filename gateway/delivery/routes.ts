@@ -1,10 +1,11 @@
-// GET /v1/deliveries…, POST /v1/deliveries/{id}/retry: where is it, why, and try it again.
+// GET /v1/deliveries…, POST /v1/deliveries/{id}/retry and …/send-again: where is it, why, try it again, send it again.
 
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config, Row, Runtime, Store, Value } from '../contract.ts'
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
+import { checkRetry, familyOf, firstKeyOf, MODES, possibilities, sendAgain, type AgainProvider, type Wish } from './again.ts'
 import { detailsOf, viewOf } from './view.ts'
 
 /** Rows looked at for one page: bounds how long a filter that fits nothing may search. */
@@ -17,6 +18,7 @@ export interface DeliveryRoutesOptions {
   config: Config
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
   titleOf (provider: string): string
+  providerOf (id: string): AgainProvider | undefined
   person (phone: string): Uint8Array
   /** Signs cursors, bound to who asked for what. */
   cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
@@ -51,6 +53,18 @@ const RETRY_BODY = {
   anyOf: [{ type: 'null' }, { type: 'object', additionalProperties: false, properties: { may_have_been_sent: { type: 'boolean' }, expired: { type: 'boolean' } } }]
 } as const
 
+const AGAIN_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['mode', 'reason'],
+  properties: {
+    mode: { enum: MODES },
+    may_have_been_sent: { type: 'boolean' },
+    expired: { type: 'boolean' },
+    reason: { type: 'string', minLength: 1, maxLength: 500, pattern: '\\S' }
+  }
+} as const
+
 const BY_ID = { params: { type: 'object', properties: { id: { type: 'string', maxLength: 60 } } } } as const
 
 export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOptions): void {
@@ -72,17 +86,31 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
     const row = await find(store, request.params.id, caller(request))
     const { may_have_been_sent: unknown = false, expired = false } = request.body ?? {}
     const now = runtime.now()
+    checkRetry(row, await familyOf(row, store), { unknown })
     const expiresAt = retryUntil(row, now, { unknown, expired }, options.config)
-    const [retried] = await store.commit([
+    const [queue] = await store.read('account_of_queue', { queue_key: row.queue_key as number })
+    const accountKey = (queue?.account_key ?? null) as number | null
+    const [, retried] = await store.commit([
+      { name: 'lock_family', params: { first_key: firstKeyOf(row) } },
       { name: 'retry_delivery', params: { delivery_key: row.delivery_key as number, now, expires_at: expiresAt, unknown: unknown ? 1 : 0 } },
-      { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: now, now } },
+      { name: 'wake_queue', params: { queue_key: row.queue_key as number, account_key: accountKey, priority: row.priority as number } },
       { name: 'audit', params: { at: now, actor: caller(request).id, action: row.state === STATE.unknown ? 'delivery.retry_unknown' : 'delivery.retry', shop: row.shop as string, subject: row.id as string } }
     ])
     if (retried?.changes !== 1) throw notRetried()
-    const [queue] = await store.read('account_of_queue', { queue_key: row.queue_key as number })
-    if (typeof queue?.account_key === 'number') options.wake(queue.account_key)
+    if (accountKey !== null) options.wake(accountKey)
     const fresh = await find(store, request.params.id, caller(request))
     return reply.code(202).send(viewOf(fresh, titleOf))
+  })
+
+  app.get<{ Params: { id: string } }>('/v1/deliveries/:id/send-again', { config: { scope: 'deliveries:read' }, schema: BY_ID }, async request =>
+    await possibilities(await find(store, request.params.id, caller(request)), options))
+
+  // Another delivery, which no provider takes for a repeat: each press is answered for.
+  app.post<{ Params: { id: string }, Body: Wish }>('/v1/deliveries/:id/send-again', { config: { scope: 'deliveries:write' }, schema: { ...BY_ID, body: AGAIN_BODY } }, async (request, reply) => {
+    const row = await find(store, request.params.id, caller(request))
+    const { id, accountKey } = await sendAgain(row, request.body, caller(request).id, options)
+    if (accountKey !== null) options.wake(accountKey)
+    return reply.code(202).send(viewOf(await find(store, id, caller(request)), titleOf))
   })
 }
 

@@ -23,6 +23,12 @@ export interface DeliveryView {
   expires_at: string
   created_at: string
   finished_at: string | null
+  /** `record`: the provider is to keep it, and nobody is texted. */
+  mode: 'send' | 'record'
+  /** The first delivery of the event, where this one sends it again. */
+  again_of: string | null
+  /** On the first: those that send it again, oldest first. */
+  sent_again: string[]
 }
 
 export function viewOf (row: Row, titleOf: (provider: string) => string): DeliveryView {
@@ -36,7 +42,7 @@ export function viewOf (row: Row, titleOf: (provider: string) => string): Delive
     provider,
     state,
     reason,
-    sentence: sentenceOf(state, reason, provider === null ? '' : titleOf(provider)),
+    sentence: sentenceOf(state, reason, provider === null ? '' : titleOf(provider), row.record_only === 1),
     detail: row.detail as string | null,
     event: { id: row.event_id as string, source: row.source as string, type: row.type as string, source_id: row.source_id as string },
     attempts: row.attempts as number,
@@ -44,7 +50,10 @@ export function viewOf (row: Row, titleOf: (provider: string) => string): Delive
     due_at: time(row.due_at),
     expires_at: time(row.expires_at) as string,
     created_at: time(row.created_at) as string,
-    finished_at: time(row.finished_at)
+    finished_at: time(row.finished_at),
+    mode: row.record_only === 1 ? 'record' : 'send',
+    again_of: row.first_id as string | null,
+    sent_again: row.sent_again === null ? [] : (row.sent_again as string).split(' ')
   }
 }
 
@@ -87,12 +96,12 @@ function bodyOf (body: string | null, contentType: string): unknown {
   try { return JSON.parse(body) } catch { return body }
 }
 
-function sentenceOf (state: State | 'held', reason: Reason | null, title: string): string {
+function sentenceOf (state: State | 'held', reason: Reason | null, title: string, recorded: boolean): string {
   if (reason !== null) return sentence(reason, title)
   const plain: Record<State | 'held', string> = {
     waiting: 'Waiting for its turn.',
     sending: `Being handed over to ${title}.`,
-    delivered: `Accepted by ${title}.`,
+    delivered: recorded ? `Recorded by ${title}; nobody is texted.` : `Accepted by ${title}.`,
     held: 'Held.',
     unknown: `${title} may have the message.`,
     rejected: 'Not sent.',

@@ -3,7 +3,7 @@
 import { MappingError } from '../errors.ts'
 import { keysOf } from './pointer.ts'
 
-/** The tree without empty keys at and below the pointers: null, "" and objects left without keys. Never alters its argument. */
+/** The tree without empty keys below the pointers: null, "" and objects left without keys; a pointer to a null or "" takes that key. Never alters its argument. */
 export function omitEmpty (tree: unknown, pointers: readonly string[]): unknown {
   return pointers.reduce<unknown>((left, pointer) => prune(left, keysOf(pointer)), tree)
 }
@@ -12,7 +12,9 @@ function prune (value: unknown, way: readonly string[]): unknown {
   const [key, ...rest] = way
   if (key === undefined) return emptied(value)
   if (!isObject(value) || !Object.hasOwn(value, key)) return value
-  return { ...value, [key]: prune(value[key], rest) }
+  const child = prune(value[key], rest)
+  if (rest.length === 0 && isEmpty(child) && !isObject(child)) return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key))
+  return { ...value, [key]: child }
 }
 
 function emptied (value: unknown): unknown {

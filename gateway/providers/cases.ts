@@ -19,6 +19,8 @@ export interface Case {
   options?: Record<string, unknown>
   /** Where others reach the gateway; '' where nobody can. */
   gateway_url?: string
+  /** Only to be recorded, nobody texted. */
+  record_only?: boolean
   /** The request: `body` as data where it is JSON, or a form of which the case names the fields. Or the reason why there is none. */
   expect: { method: string, path: string, headers: Record<string, string>, body?: unknown } | { refused: string }
 }
@@ -61,6 +63,7 @@ const CASES: JsonSchema = {
           account_id: { type: 'string', minLength: 1 },
           options: { type: 'object' },
           gateway_url: { type: 'string' },
+          record_only: { type: 'boolean' },
           expect: EXPECT
         }
       }
@@ -69,13 +72,13 @@ const CASES: JsonSchema = {
 }
 
 /** Around the data of each case: the shop Acme, an event of 2026-11-21T19:20:00Z, the delivery key `key-1`, a gateway at https://gateway.example. */
-export function caseScope (one: Pick<Case, 'type' | 'data' | 'settings' | 'account_id' | 'options' | 'gateway_url'>): MappingScope {
+export function caseScope (one: Pick<Case, 'type' | 'data' | 'settings' | 'account_id' | 'options' | 'gateway_url' | 'record_only'>): MappingScope {
   return {
     data: one.data,
     shop: { id: 'acme', name: 'Acme', domain: 'acme.example' },
     connection: { account_id: one.account_id ?? 'ACCT01', settings: one.settings ?? {} },
     event: { id: 'event-1', source: 'cases', type: one.type, time: '2026-11-21T19:20:00Z' },
-    delivery: { id: 'delivery-1', key: 'key-1', attempt: 1 },
+    delivery: { id: 'delivery-1', key: 'key-1', attempt: 1, record_only: one.record_only ?? false },
     options: one.options ?? {},
     gateway: { url: one.gateway_url ?? 'https://gateway.example' }
   }

@@ -98,7 +98,7 @@ export function eventReadable (manifest: Manifest, data: JsonSchema): Readable {
     shop: closed({ id: TEXT, name: TEXT, domain: TEXT }),
     connection: connectionSchema(manifest),
     event: closed({ id: TEXT, source: TEXT, type: TEXT, time: TEXT }),
-    delivery: closed({ id: TEXT, key: TEXT }),
+    delivery: closed({ id: TEXT, key: TEXT, ...(manifest.record_only && { record_only: { type: 'boolean' } }) }),
     ...platformReadable(manifest)
   }
 }

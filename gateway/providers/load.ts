@@ -14,6 +14,7 @@ import { compileOutcomes, compileReceipts } from './outcomes.ts'
 import { secretFaults } from './platform-checks.ts'
 import { platformOf, type Platform } from './platform.ts'
 import { step, valueAt } from './pointer.ts'
+import { checkRecordOnly } from './record-only.ts'
 import { compileRequest } from './requests.ts'
 import type { CompiledRequest } from './requests.ts'
 import { compileForms } from './secret-forms.ts'
@@ -71,6 +72,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
 }
 
 function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions, compiling: Compiling, code: ProviderCode): Provider {
+  checkRecordOnly(manifest, compiling)
   const platform = platformOf(defaultsOf(manifest.options), config.options, options.publicUrl)
   const texts = compileTexts(manifest, compiling)
   const prepare = compileEvents(manifest, options.eventTypes, texts, platform, compiling)
@@ -87,7 +89,9 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     concurrency: config.concurrency ?? manifest.concurrency,
     deadlineMs: manifest.deadline === undefined ? null : durationMs(manifest.deadline),
     groups: limitGroups(manifest.limits, config.limits),
+    limitHeaders: manifest.limit_headers,
     uncertain: manifest.uncertain,
+    recordOnly: manifest.record_only,
     events: Object.fromEntries(Object.entries(manifest.events).map(([type, event]) => [type, { request: event.request, group: groupOf(manifest, event.request) }])),
     auth: Object.fromEntries(Object.entries(manifest.auth).map(([way, { headers, examples = {} }]) => [way, { fields: secretFields(headers), examples }])),
     settings: settingsSchema(manifest),

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import type { Fault, Files, JsonSchema, ProviderConfig, SetupStep, SourceFile, Uncertain } from '../contract.ts'
+import type { Fault, Files, JsonSchema, LimitHeaders, ProviderConfig, SetupStep, SourceFile, Uncertain } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import { step } from './pointer.ts'
 
@@ -21,11 +21,13 @@ export interface Manifest {
   concurrency: number
   deadline?: string
   limits: Record<string, LimitSource>
+  limit_headers?: LimitHeaders
   requests: Record<string, RequestSource>
   settings: Record<string, JsonSchema>
   options: Record<string, JsonSchema>
   needs_options: string[][]
   uncertain: Uncertain
+  record_only: boolean
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
   setup: Array<SetupStep & { auth?: string, check?: { request: string } }>
@@ -69,7 +71,7 @@ export interface OutcomeSource {
 /** How a stand-in answers a request of this name. */
 export interface StandInSource { status?: number, body?: unknown, schema?: string, key?: string }
 
-const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', outcomes: [], stand_in: {} }
+const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'record_only' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', record_only: false, outcomes: [], stand_in: {} }
 
 let schema: JsonSchema | null = null
 

@@ -75,7 +75,13 @@ function shapeOf (tree: unknown, omit: readonly string[][], form: boolean): Json
   if (tree === null || typeof tree !== 'object') return { const: form ? String(tree) : tree }
   const below = (key: string): string[][] => omit.filter(way => way.length === 0 || way[0] === key).map(way => way.slice(1))
   const shape = closed(Object.fromEntries(Object.entries(tree).map(([key, child]) => [key, shapeOf(child, below(key), form)])))
-  return omit.some(way => way.length === 0) ? { ...shape, required: [] } : shape
+  if (omit.some(way => way.length === 0)) return { ...shape, required: [] }
+  const named = new Set(omit.filter(way => way.length === 1).map(([key]) => key)) // a value of its own that may be absent
+  return { ...shape, required: Object.keys(tree).filter(key => !named.has(key) || isBranch((tree as Record<string, unknown>)[key])) }
+}
+
+function isBranch (tree: unknown): boolean {
+  return tree !== null && typeof tree === 'object'
 }
 
 function leafShape (template: string): JsonSchema {
