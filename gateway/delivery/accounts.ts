@@ -1,7 +1,8 @@
-// Accounts with work, opened when something is due and closed when idle: what they need stays in the store.
+// Accounts with work, opened when something is due and closed when idle and nothing counts any more: what they need stays
+// in the store, by a clock that may be set meanwhile.
 
 import type { LimitGroup, Provider, Runtime, Store } from '../contract.ts'
-import { OpenAccount } from './account.ts'
+import { type Limited, OpenAccount } from './account.ts'
 import type { Gate } from './gate.ts'
 
 const OPEN_AT_MOST = 1000
@@ -12,6 +13,8 @@ export class Accounts {
   #runtime: Runtime
   #open = new Map<number, OpenAccount>()
   #opening = new Map<number, Promise<OpenAccount | null>>()
+  /** Of accounts that are closed and still limited. */
+  #limited = new Map<number, Limited>()
 
   constructor (store: Store, runtime: Runtime) {
     this.#store = store
@@ -28,7 +31,7 @@ export class Accounts {
     let longest: OpenAccount | null = null
     for (const account of this.#open.values()) if (account.quiet() && (longest === null || account.idleSince < longest.idleSince)) longest = account
     if (longest === null) return false
-    this.#close(longest)
+    this.close(longest)
     return true
   }
 
@@ -47,7 +50,7 @@ export class Accounts {
     if (open) return open
     const group = provider.groups[name]
     if (!group) throw new Error(`${provider.id} has no limit group "${name}"`)
-    const settledAt = await this.#history(account, group)
+    const settledAt = await historyOf(this.#store, account.key, group, this.#runtime.now())
     return account.gate(name) ?? account.open(group, settledAt, this.#runtime.now(), this.#runtime.mono())
   }
 
@@ -58,21 +61,22 @@ export class Accounts {
   /** Other windows: the history stays, and what a longer window counts is read again. */
   async resize (account: OpenAccount, provider: Provider): Promise<void> {
     for (const group of Object.values(provider.groups)) {
-      if (account.gate(group.name)) account.resize(group, await this.#history(account, group), this.#runtime.now(), this.#runtime.mono())
+      if (account.gate(group.name)) account.resize(group, await historyOf(this.#store, account.key, group, this.#runtime.now()), this.#runtime.now(), this.#runtime.mono())
     }
   }
 
   closeIdle (): void {
     const now = this.#runtime.mono()
     for (const account of this.#open.values()) {
-      if (!account.quiet() || now - account.idleSince < IDLE_MS) continue
-      this.#close(account)
+      if (!account.quiet() || now - account.idleSince < IDLE_MS || account.waits || account.counts(now)) continue
+      this.close(account)
     }
   }
 
   /** What it counted is in the store. */
-  #close (account: OpenAccount): void {
-    account.close()
+  close (account: OpenAccount): void {
+    const limited = account.close()
+    if (limited) this.#limited.set(account.key, limited)
     this.#open.delete(account.key)
   }
 
@@ -80,15 +84,17 @@ export class Accounts {
     const [row] = await this.#store.read('account', { account_key: key })
     const provider = row && providerOf(String(row.provider))
     if (!row || !provider) return null
-    const account = new OpenAccount(row, this.#runtime.mono())
+    const account = new OpenAccount(row, { now: this.#runtime.now(), mono: this.#runtime.mono() }, this.#limited.get(key))
     await this.lanes(account, provider)
+    this.#limited.delete(key)
     this.#open.set(key, account)
     return account
   }
+}
 
-  async #history (account: OpenAccount, group: LimitGroup): Promise<number[]> {
-    const longestMs = Math.max(0, ...group.windows.map(window => window.perMs))
-    const rows = await this.#store.read('lane_history', { account_key: account.key, lane: group.name, since: this.#runtime.now() - longestMs })
-    return rows.map(row => row.settled_at as number)
-  }
+/** When the calls of a lane that its windows still count were settled, oldest first. Epoch. */
+export async function historyOf (store: Store, accountKey: number, group: LimitGroup, now: number): Promise<number[]> {
+  const longestMs = Math.max(0, ...group.windows.map(window => window.perMs))
+  const rows = await store.read('lane_history', { account_key: accountKey, lane: group.name, since: now - longestMs })
+  return rows.map(row => row.settled_at as number)
 }

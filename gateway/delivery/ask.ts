@@ -2,20 +2,21 @@
 // but no delivery's, and is kept like any other: the windows must know of it after a restart.
 
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Answer, PreparedRequest, Runtime, Step, Store } from '../contract.ts'
+import { slotOf, type Answer, type Config, type PreparedRequest, type Runtime, type Step, type Store } from '../contract.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { OpenAccount } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import type { Channel } from './channel.ts'
 import type { Gate } from './gate.ts'
 import { LAST } from './limiter.ts'
+import { epochOf } from './owned.ts'
 
 /** A question is not worth a longer wait for room; whoever asks comes back. */
 const ROOM_WAIT_MS = 10_000
 const AGAIN_MS = 20
 
 export interface Question { connection: OpenConnection, request: string, scope: object, account: OpenAccount, channel: Channel }
-export interface AskOptions { store: Store, runtime: Runtime, accounts: Accounts, stopping (): boolean }
+export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, stopping (): boolean }
 
 /** Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
 export async function ask ({ connection, request: name, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
@@ -24,12 +25,13 @@ export async function ask ({ connection, request: name, scope, account, channel 
   if (!prepared.ok) return notSent('NOT_MAPPED', prepared.detail)
   const { request } = prepared
   const credentials = channel.provider.authorize(connection.auth, connection.secrets)
-  const gate = await accounts.lane(account, channel.provider, request.group)
+  const epoch = store.slots.epoch(slotOf(account.key))
   account.working++ // it must not be closed meanwhile
   try {
+    const gate = await accounts.lane(account, channel.provider, request.group)
     if (!await placed(gate, channel, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now, or the provider no place')
     const key = store.nextKey('calls')
-    const answer = await put(key, { account, channel, request, credentials, gate }, options).finally(() => { channel.answered() })
+    const answer = await put(key, { account, epoch, channel, request, credentials, gate }, options).finally(() => { channel.answered() })
     await store.commit([closeStep(key, answer, runtime.now())])
     return answer
   } finally {
@@ -37,10 +39,10 @@ export async function ask ({ connection, request: name, scope, account, channel 
   }
 }
 
-interface Call { account: OpenAccount, channel: Channel, request: PreparedRequest, credentials: Record<string, string>, gate: Gate }
+interface Call { account: OpenAccount, epoch: number | null, channel: Channel, request: PreparedRequest, credentials: Record<string, string>, gate: Gate }
 
 /** On disk, then on the wire. */
-async function put (key: number, { account, channel, request, credentials, gate }: Call, { store, runtime }: AskOptions): Promise<Answer> {
+async function put (key: number, { account, epoch, channel, request, credentials, gate }: Call, { store, runtime, config }: AskOptions): Promise<Answer> {
   try {
     await store.commit([openStep(key, account, request, runtime.now())])
   } catch (error) {
@@ -48,7 +50,9 @@ async function put (key: number, { account, channel, request, credentials, gate 
     channel.promised--
     throw error
   }
-  const running = channel.limiter.run(LAST, signal => channel.sender.send(request, credentials, signal))
+  const running = channel.limiter.run(LAST, async signal => epoch === null || account.closed || epochOf(account, channel.provider, { store, config }) !== epoch
+    ? notSent('ELSEWHERE', 'another instance may work on this account before the request has ended')
+    : await channel.sender.send(request, credentials, signal))
   channel.promised--
   const answer = await running
   if (answer.kind === 'not_sent') gate.release()

@@ -8,7 +8,13 @@ import { createSender, type Sender } from './send.ts'
 /** Questions take no more of the places than one of so many, and one at least. */
 const QUESTIONS_SHARE = 4
 
-export interface ChannelOptions { config: Config, runtime: Runtime, sandboxOrigin: string | null }
+export interface ChannelOptions {
+  config: Config
+  runtime: Runtime
+  sandboxOrigin: string | null
+  /** Instead of the one that speaks HTTP. */
+  createSender?: typeof createSender
+}
 
 export class Channel {
   provider: Provider
@@ -81,8 +87,8 @@ export class Channel {
   }
 }
 
-function senderOf (provider: Provider, { config, runtime, sandboxOrigin }: ChannelOptions): Sender {
-  return createSender(provider.baseUrl, {
+function senderOf (provider: Provider, { config, runtime, sandboxOrigin, createSender: create = createSender }: ChannelOptions): Sender {
+  return create(provider.baseUrl, {
     deadlineMs: provider.deadlineMs ?? config.delivery.requestDeadlineMs,
     connections: provider.concurrency,
     sandboxOrigin,

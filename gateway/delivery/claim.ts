@@ -1,6 +1,6 @@
 // Whose turn it is: how many of the free places each queue of an account gets.
 
-import type { EventTypeConfig, Provider, Row, Step, Store } from '../contract.ts'
+import type { EventTypeConfig, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import type { OpenAccount } from './account.ts'
 
 export interface Share { queueKey: number, n: number }
@@ -30,12 +30,12 @@ export function share (queues: readonly Row[], limit: number, room: ReadonlyMap<
 }
 
 /** What is claimed, with the turn of each queue. A held account is tried with one message, and none is always the one. */
-export function claimSteps (shares: readonly Share[], { key, held }: OpenAccount, { served, now }: { served: number, now: number }, store: Store): Step[] {
+export function claimSteps (shares: readonly Share[], { key, held }: OpenAccount, { served, now, owner, epoch }: { served: number, now: number, owner: number, epoch: number }): Step[] {
   const name = held ? 'claim_probe' : 'claim_deliveries'
-  return shares.flatMap(({ queueKey, n }) => [
-    { name, params: { queue_key: queueKey, account_key: key, owner: store.owner, epoch: store.epoch, now, limit: n } },
-    { name: 'refresh_queue', params: { queue_key: queueKey, served_at: served, now, limit: 1 } }
-  ])
+  return [
+    ...shares.map(({ queueKey, n }) => ({ name, params: { queue_key: queueKey, account_key: key, owner, epoch, now, limit: n } })),
+    ...shares.map(({ queueKey }) => ({ name: 'refresh_queue', params: { queue_key: queueKey, served_at: served, now, limit: 1 } }))
+  ]
 }
 
 /** How many places of each limit group these deliveries will take. */
@@ -46,4 +46,16 @@ export function groupsOf (rows: readonly Row[], provider: Provider): Map<string,
     if (group !== undefined) groups.set(group, (groups.get(group) ?? 0) + 1)
   }
   return groups
+}
+
+/** The claimed deliveries with their events; a read that fails gives the claim back. */
+export async function claimedRows (keys: readonly number[], epoch: number, { store, runtime, insist }: { store: Store, runtime: Runtime, insist (steps: Step[]): Promise<void> }): Promise<Row[]> {
+  const list = JSON.stringify(keys)
+  try {
+    return await store.read('claimed', { keys: list })
+  } catch (error) {
+    const mine = { keys: list, owner: store.owner, epoch, now: runtime.now() }
+    await insist([{ name: 'release_queues', params: { keys: list } }, { name: 'release_claims', params: mine }])
+    throw error
+  }
 }

@@ -2,18 +2,30 @@
 
 import type { Answer, Config, Outcome, Provider, Runtime, Step, Store } from '../contract.ts'
 import { STATE } from '../contract.ts'
+import type { Reason } from '../reasons.ts'
 import { EVERY_LANE, type OpenAccount } from './account.ts'
 import { scrub } from './flight.ts'
+import { FAILING, PROBE_MS, signOf, type Sign } from './health.ts'
+import { correctBy } from './left.ts'
 import { judge } from './judge.ts'
-import { dueStep, type Flight } from './prepare.ts'
+import { dueStep, mineOf, type Flight } from './prepare.ts'
 import { reconcileJob } from './recover.ts'
-import { settle, type Settled } from './settle.ts'
+import { HOLD_MS, settle, type Settled } from './settle.ts'
 
 const ANSWER_KEPT = 2000
 const RECONCILE_AFTER_MS = 60_000
 const NOTHING = {}
 
-export interface ConcludeOptions { store: Store, runtime: Runtime, config: Config, onError (error: unknown): void }
+export interface ConcludeOptions extends HealthOptions { store: Store, config: Config, onError (error: unknown): void }
+
+export interface HealthOptions {
+  runtime: Runtime
+  /** An account is held from now on, or works again. */
+  onHeld (held: HeldAccount): void
+}
+
+/** As the log sees it. `reason` null: it works again. Calls and failures of the last five minutes. */
+export interface HeldAccount { provider: string, account: number, reason: Reason | null, calls: number, failed: number }
 
 export interface Conclusion { outcome: Outcome, settled: Settled, steps: Step[] }
 
@@ -23,6 +35,9 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
   const { row, request, reservedAt } = flight
   const now = runtime.now()
   const outcome = judged(answer, provider, flight, options, now)
+  const sign = signOf(answer)
+  const probed = account.held !== null && flight.holds === account.holds
+  correctBy(answer, provider, flight.gate, runtime.mono())
   const settled = settle(outcome, {
     now,
     random: runtime.random(),
@@ -34,10 +49,11 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
     refusedAlone: flight.othersPass && account.held === null,
     mayHaveArrived: row.state === STATE.unknown,
     mayHaveActed: mayHaveActed(answer, outcome),
+    probed: probed && sign === 'fails',
     adjusted: row.adjusted === null ? NOTHING : JSON.parse(row.adjusted as string) as Record<string, unknown>
   })
   account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
-  const steps = [settleStep(flight, answer, { outcome, settled, receipt: receiptOf(answer, outcome, request.name, provider, options) }, now, options.store)]
+  const steps = [settleStep(flight, answer, { outcome, settled, receipt: receiptOf(answer, outcome, request.name, provider, options) }, now)]
   if (settled.dueAt !== null) steps.push(dueStep(row, settled.dueAt, now))
   if (settled.pauseLaneMs !== null) {
     flight.gate.pauseUntil(runtime.mono() + settled.pauseLaneMs)
@@ -47,7 +63,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
     account.pauseUntil(now + settled.pauseAccountMs)
     steps.push({ name: 'pause_lane', params: { account_key: account.key, lane: EVERY_LANE, until: now + settled.pauseAccountMs } })
   }
-  steps.push(...holdSteps(account, settled, answer, now))
+  steps.push(...healthSteps(account, { sign, probed, holdAccount: settled.holdAccount }, now, options))
   if (settled.reconcile) steps.push(reconcileJob(options.store, runtime, row.delivery_key as number, account.key, now + RECONCILE_AFTER_MS))
   return { outcome, settled, steps }
 }
@@ -79,13 +95,12 @@ function receiptOf (answer: Answer, outcome: Outcome, request: string, provider:
   }
 }
 
-function settleStep ({ row, connection }: Flight, answer: Answer, { outcome, settled, receipt }: { outcome: Outcome, settled: Settled, receipt: string | null }, now: number, store: Store): Step {
+function settleStep ({ row, connection }: Flight, answer: Answer, { outcome, settled, receipt }: { outcome: Outcome, settled: Settled, receipt: string | null }, now: number): Step {
   return {
     name: 'settle_call',
     params: {
-      delivery_key: row.delivery_key as number,
-      owner: store.owner,
-      epoch: store.epoch,
+      ...mineOf(row),
+      call_no: (row.call_no as number) + 1,
       state: settled.state,
       reason: settled.reason,
       detail: scrub(settled.detail, connection),
@@ -102,10 +117,36 @@ function settleStep ({ row, connection }: Flight, answer: Answer, { outcome, set
   }
 }
 
-/** Refused credentials hold the account; any other answer says that they are good again. */
-function holdSteps (account: OpenAccount, { holdAccount }: Settled, answer: Answer, now: number): Step[] {
-  if (!holdAccount && (account.held === null || answer.kind !== 'answer')) return []
+/** The same for a question, which is asked of a failing provider only as its probe. */
+export function concludeQuestion (account: OpenAccount, answer: Answer, options: HealthOptions): Step[] {
+  return healthSteps(account, { sign: signOf(answer), probed: true, holdAccount: null }, options.runtime.now(), options)
+}
+
+interface Told { sign: Sign, probed: boolean, holdAccount: Settled['holdAccount'] }
+
+/** What an answer says of the account as such: held, held on, free again; and the counts that go with it. */
+function healthSteps (account: OpenAccount, told: Told, now: number, { onHeld }: HealthOptions): Step[] {
+  const { health, held: before } = account
+  const save = health.count(told.sign, now)
+  const { calls, failed } = health
+  const changed = hold(account, told, now)
+  if (account.held !== before) onHeld({ provider: account.provider, account: account.key, reason: account.held, calls, failed })
+  return [
+    ...(changed ? [{ name: 'hold_account', params: { account_key: account.key, held_reason: account.held, held_until: account.held === null ? null : account.heldUntil } }] : []),
+    ...(save && health.calls > 0 ? [{ name: 'note_health', params: { account_key: account.key, health: health.text() } }] : [])
+  ]
+}
+
+/**
+ * Refused credentials hold it at once, and any answer that is none of a failing provider says that they are good again.
+ * A failing provider is believed to work again only by what was sent after it was found to fail: the probe. True where it changed.
+ */
+function hold (account: OpenAccount, { sign, probed, holdAccount }: Told, now: number): boolean {
+  const { held, health } = account
   if (holdAccount) account.hold(holdAccount.reason, now + holdAccount.forMs)
-  else account.free()
-  return [{ name: 'hold_account', params: { account_key: account.key, held_reason: account.held, held_until: account.held === null ? null : account.heldUntil } }]
+  else if (held === null && sign === 'fails' && health.isBad(now)) account.hold(FAILING, now + PROBE_MS)
+  else if (held !== null && sign === 'fails' && probed) account.hold(held, now + (held === FAILING ? PROBE_MS : HOLD_MS))
+  else if (held !== null && (sign === 'works' || sign === 'limited') && (probed || held !== FAILING)) account.free()
+  else return false
+  return true
 }

@@ -1,51 +1,46 @@
 // From the store to the provider: claim → check → map → gate → commit the call → send → judge → settle.
 // An account is worked on while it has something due and room in its windows; its backlog stays on disk.
 
-import type { Answer, Config, Priority, Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import { slotOf, type Answer, type Config, type Provider, type Row, type Step, type Store } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Shops } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
 import { ask, notSent } from './ask.ts'
-import { Channel } from './channel.ts'
-import { keepAdjusted } from './adjusted.ts'
-import { claimSteps, groupsOf, roomByQueue, share } from './claim.ts'
-import { conclude } from './conclude.ts'
+import { Channel, type ChannelOptions } from './channel.ts'
+import { claimedRows, claimSteps, groupsOf, roomByQueue, share } from './claim.ts'
+import { Claims } from './claims.ts'
+import { concludeQuestion, type HeldAccount } from './conclude.ts'
+import { fly, type Attempt, type FlyOptions } from './fly.ts'
+import { epochOf } from './owned.ts'
 import { Poll } from './poll.ts'
-import { callSteps, giveBack, notWritten, prepare, type Flight, type PrepareOptions } from './prepare.ts'
+import { giveBack, prepare, type PrepareOptions } from './prepare.ts'
 import { recover } from './recover.ts'
+import { ClockSteps } from './steps.ts'
 
 /** Claimed at once at most: bounds how long one turn of the event loop maps. */
 const BATCH = 64
 /** Places come free one by one; waiting this long for more of them saves commits and costs no place. */
 const GATHER_MS = 4
 const STORE_AGAIN_MS = 1000
+const STOPPING_AGAIN_MS = 200
+const HAND_OVER_MS = 20
 
-/** One attempt, as the log and the metrics see it. No phone number and no secret. */
-export interface Attempt {
-  delivery: string
-  event: string
-  type: string
-  shop: string
-  provider: string
-  attempt: number
-  status: number | null
-  outcome: string
-  reason: string | null
-  ms: number
-}
+export type { Attempt } from './fly.ts'
 
-export interface DeliverOptions {
+export interface DeliverOptions extends ChannelOptions {
   store: Store
-  runtime: Runtime
   shops: Shops
-  config: Config
   providers: ReadonlyMap<string, Provider>
-  sandboxOrigin: string | null
+  /** True: nothing is claimed and nothing sent, since what comes of it could not be recorded. */
+  paused (): boolean
   onAttempt (attempt: Attempt): void
   /** A delivery reached a state it stays in without an attempt: refused by a check, expired, not mappable. */
   onRefused (delivery: { delivery: string, type: string, provider: string, reason: string }): void
+  /** An account is held from now on, or works again. */
+  onHeld (held: HeldAccount): void
   onError (error: unknown): void
 }
 
@@ -54,30 +49,68 @@ export class Deliver {
   #accounts: Accounts
   #channels = new Map<string, Channel>()
   #poll: Poll
+  #clock: ClockSteps
   #served = 0
   #stopping = false
+  /** Monotonic: until then a known answer is told to a store that does not take it. */
+  #giveUpAt = 0
   /** Rounds under way, and deliveries claimed or in flight. */
   #rounds = 0
   #working = 0
+  /** Keys of the deliveries that are worked on. */
+  #claims = new Claims()
   #idle: (() => void) | null = null
+  #flying: FlyOptions
 
   constructor (options: DeliverOptions) {
     this.#o = options
+    this.#flying = this.#flyingBy(options)
     this.#accounts = new Accounts(options.store, options.runtime)
-    this.#poll = new Poll({ ...options, wake: key => { this.wake(key) }, look: () => { this.#accounts.closeIdle() } })
+    this.#poll = new Poll({ ...options, wake: key => { this.wake(key) }, look: () => this.#look() })
+    this.#clock = new ClockSteps({ ...options, accounts: this.#accounts, wake: key => { this.wake(key) }, stopping: () => this.#stopping })
     this.#useProviders()
   }
 
-  /** Takes over what a dead instance left, then works until stopped. Returns how many were taken over. */
-  async start (): Promise<number> {
-    const adopted = await recover(this.#o.store, this.#o.providers, this.#o.runtime)
-    this.#poll.start()
-    return adopted
+  /** Works on what is this instance's until stopped. */
+  start (): void { this.#poll.start() }
+
+  /** Takes over what the last owner of these slots left. Returns how many deliveries. */
+  take (slots: readonly number[]): Promise<number> {
+    return this.#clock.begin(slots).then(() => recover(slots, this.#o))
+  }
+
+  /** Resolves when nothing of these slots is worked on; the store gives no more of them out. */
+  async handOver (slots: readonly number[]): Promise<void> {
+    const leaving = new Set(slots)
+    for (;;) {
+      const left = [...this.#accounts.values()].filter(({ key }) => leaving.has(slotOf(key)))
+      for (const account of left) if (account.quiet()) this.#accounts.close(account)
+      if (left.every(account => account.closed)) return
+      await wait(HAND_OVER_MS)
+    }
+  }
+
+  /** Another instance works on these slots already: what is in flight ends, and settles nothing of its. */
+  drop (slots: readonly number[]): void {
+    const lost = new Set(slots)
+    for (const account of this.#accounts.values()) if (lost.has(slotOf(account.key))) this.#accounts.close(account)
+  }
+
+  /** Others may have changed what the store says of these accounts; null: of any. */
+  async reread (accountKeys: readonly number[] | null): Promise<void> {
+    for (const key of accountKeys ?? [...this.#accounts.values()].map(account => account.key)) {
+      const account = this.#accounts.get(key)
+      const [row] = account ? await this.#o.store.read('account', { account_key: key }) : []
+      if (!account || !row) continue
+      account.told(row)
+      this.#go(account)
+    }
   }
 
   /** Another generation: what is in flight ends as it began, what follows uses the new one. */
   async use (config: Config, providers: ReadonlyMap<string, Provider>): Promise<void> {
     this.#o = { ...this.#o, config, providers }
+    this.#flying = this.#flyingBy(this.#o)
     this.#useProviders()
     for (const account of this.#accounts.values()) {
       const provider = providers.get(account.provider)
@@ -88,7 +121,7 @@ export class Deliver {
 
   /** Something may be due on this account. */
   wake (accountKey: number): void {
-    if (this.#stopping) return
+    if (this.#stopping || this.#o.store.slots.epoch(slotOf(accountKey)) === null) return
     const account = this.#accounts.get(accountKey)
     if (account) this.#go(account)
     else if (this.#accounts.makeRoom()) void this.#open(accountKey).then(opened => { if (opened) this.#go(opened) }, error => { this.#o.onError(error) })
@@ -111,12 +144,16 @@ export class Deliver {
     return accountKey === null ? null : this.#accounts.get(accountKey)?.held ?? null
   }
 
+  /** An account that is worked on just now, for looking at it. */
+  opened (accountKey: number): OpenAccount | undefined { return this.#accounts.get(accountKey) }
+
   /** How many deliveries are claimed or in flight. */
   get working (): number { return this.#working }
 
   /** Claims nothing more, gives what is in flight `graceMs` to end, cuts the rest. */
   async stop (graceMs: number): Promise<void> {
     this.#stopping = true
+    this.#giveUpAt = this.#o.runtime.mono() + graceMs
     await this.#poll.stop()
     for (const account of this.#accounts.values()) account.rest()
     const cut = setTimeout(() => { for (const channel of this.#channels.values()) channel.limiter.abort() }, graceMs)
@@ -127,14 +164,24 @@ export class Deliver {
 
   /** Sends one of a provider's requests on an account's lane; for hooks and set-up. */
   async ask (connection: OpenConnection, request: string, scope: object): Promise<Answer> {
+    if (this.#o.store.slots.epoch(slotOf(connection.accountKey)) === null) return notSent('ELSEWHERE', 'another instance works on this account')
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
+    if (!account.mayAsk(this.#o.runtime.now())) return notSent('HELD', 'the provider does not answer this account properly just now')
     try {
-      return await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
+      const answer = await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
+      await this.#insist(concludeQuestion(account, answer, this.#o))
+      return answer
     } finally {
       if (channel.free > 0) this.#next(channel)
     }
+  }
+
+  async #look (): Promise<void> {
+    await this.#clock.look()
+    this.#accounts.closeIdle()
+    await this.#claims.look(this.#o)
   }
 
   #useProviders (): void {
@@ -182,138 +229,83 @@ export class Deliver {
     const { runtime } = this.#o
     const channel = this.#channels.get(account.provider)
     if (!channel) return false
+    if (this.#o.store.slots.epoch(slotOf(account.key)) === null) {
+      if (account.working === 0) this.#accounts.close(account) // else what is in flight still counts as under way
+      return false
+    }
+    const epoch = epochOf(account, channel.provider, this.#o)
+    if (epoch === null || this.#o.paused()) return this.#later(account, STORE_AGAIN_MS)
     await this.#accounts.lanes(account, channel.provider)
     const mono = runtime.mono()
     const blockedUntil = account.blockedUntil(runtime.now(), mono)
     if (blockedUntil > mono) return this.#later(account, blockedUntil - mono)
+    const { holds } = account
     const room = roomByQueue(channel.provider, this.#o.config.eventTypes, group => account.room(group, mono))
     if (room.size === 0) return this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
     if (channel.free < 1) { channel.wait(account); return false }
     const limit = account.held ? 1 : Math.min(Math.max(...room.values()), channel.free, BATCH)
     channel.promised += limit // before anything is awaited: others must not count on these places
     try {
-      return await this.#claim(account, channel, room, limit) || this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
+      return await this.#claim(account, channel, { room, limit, epoch, holds }) || this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
     } finally {
       channel.promised -= limit
       if (channel.free > 0) this.#next(channel)
     }
   }
 
-  async #claim (account: OpenAccount, channel: Channel, room: Map<string, number>, limit: number): Promise<boolean> {
+  async #claim (account: OpenAccount, channel: Channel, { room, limit, epoch, holds }: { room: Map<string, number>, limit: number, epoch: number, holds: number }): Promise<boolean> {
     const { store, runtime } = this.#o
     const queues = await store.read(account.held ? 'probe_queues' : 'ready_queues', { account_key: account.key, groups: JSON.stringify([...room.keys()]), limit })
     if (queues.length === 0) return false
     const now = runtime.now()
     this.#served = Math.max(now * 1000, this.#served + 1)
-    const results = await store.commit(claimSteps(share(queues, limit, room), account, { served: this.#served, now }, store))
+    const results = await store.commit(claimSteps(share(queues, limit, room), account, { served: this.#served, now, owner: store.owner, epoch }))
     const keys = results.flatMap(result => result.rows.map(row => row.delivery_key as number))
-    if (keys.length > 0) this.#take(account, channel, await this.#claimed(keys))
+    if (keys.length > 0) this.#take(account, channel, await claimedRows(keys, epoch, this.#flying), holds)
     return true
   }
 
-  /** The claimed deliveries with their events; a read that fails gives the claim back. */
-  async #claimed (keys: number[]): Promise<Row[]> {
-    const { store, runtime } = this.#o
-    const list = JSON.stringify(keys)
-    try {
-      return await store.read('claimed', { keys: list })
-    } catch (error) {
-      const mine = { keys: list, owner: store.owner, epoch: store.epoch, now: runtime.now() }
-      await this.#insist([{ name: 'release_queues', params: { keys: list } }, { name: 'release_claims', params: mine }])
-      throw error
-    }
-  }
-
-  #take (account: OpenAccount, channel: Channel, rows: Row[]): void {
+  #take (account: OpenAccount, channel: Channel, rows: Row[], holds: number): void {
     account.working += rows.length
     this.#working += rows.length
+    this.#claims.add(rows)
     channel.promised += rows.length
     const groups = groupsOf(rows, channel.provider)
     for (const [group, n] of groups) account.promise(group, n)
-    void this.#batch(account, channel, rows, () => { for (const [group, n] of groups) account.promise(group, -n) }).catch(error => { this.#o.onError(error) })
+    void this.#batch(account, channel, { rows, holds }, () => { for (const [group, n] of groups) account.promise(group, -n) }).catch(error => { this.#o.onError(error) })
   }
 
   /** Checks, maps and reserves all of a claim; each goes out as soon as its own call is on disk. */
-  async #batch (account: OpenAccount, channel: Channel, rows: Row[], reserved: () => void): Promise<void> {
+  async #batch (account: OpenAccount, channel: Channel, { rows, holds }: { rows: Row[], holds: number }, reserved: () => void): Promise<void> {
     const made = []
-    for (const row of rows) made.push({ row, ...(this.#stopping ? giveBack(row, this.#o) : await prepare(row, account, channel.provider, this.#preparing())) })
+    for (const row of rows) made.push({ row, ...(this.#stopping ? giveBack(row, this.#o) : await prepare(row, account, channel.provider, this.#preparing(holds))) })
     reserved()
     await Promise.all(made.map(async one => {
       if ('steps' in one) {
         await this.#insist(one.steps)
         channel.promised--
-        this.#ended(account, channel, 1)
-      } else await this.#fly(account, channel, one)
+      } else await fly(one, account, channel, this.#flying)
+      this.#claims.done(one.row)
+      this.#ended(account, channel, 1)
     }))
   }
 
-  #preparing (): PrepareOptions {
-    return { ...this.#o, lane: (account, provider, group) => this.#accounts.lane(account, provider, group) }
-  }
+  #flyingBy (options: DeliverOptions): FlyOptions { return { ...options, insist: steps => this.#insist(steps) } }
 
-  async #fly (account: OpenAccount, channel: Channel, flight: Flight): Promise<void> {
-    const { runtime, store } = this.#o
-    const { row, state, gate } = flight
-    const { provider } = channel
-    try {
-      await store.commit(callSteps(flight, store))
-    } catch (error) {
-      this.#o.onError(error)
-      gate.release()
-      await this.#insist(notWritten(row, this.#o))
-      channel.promised--
-      this.#ended(account, channel, 1)
-      return
-    }
-    const startedAt = runtime.mono()
-    const answer = await this.#send(channel, flight)
-    if (answer.kind === 'not_sent') gate.release()
-    else gate.stamp(runtime.mono())
-    const { outcome, settled, steps } = conclude(flight, answer, account, provider, this.#o)
-    await this.#insist(steps)
-    if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, this.#o)
-    this.#o.onAttempt({
-      delivery: row.id as string,
-      event: row.event_id as string,
-      type: row.type as string,
-      shop: state.shop.id,
-      provider: provider.id,
-      attempt: (row.attempts as number) + 1,
-      status: answer.kind === 'answer' ? answer.status : null,
-      outcome: outcome.is,
-      reason: settled.reason,
-      ms: Math.round(runtime.mono() - startedAt)
-    })
-    this.#ended(account, channel, 1)
-  }
-
-  /** The call is on disk. Never throws: what fails before the limiter is not sent, what fails after it may have been. */
-  async #send (channel: Channel, { row, request, connection }: Flight): Promise<Answer> {
-    const { provider, sender, limiter } = channel
-    let running: Promise<Answer>
-    try {
-      const credentials = provider.authorize(connection.auth, connection.secrets)
-      running = limiter.run(row.priority as Priority, async signal => this.#o.store.healthy() && !signal.aborted
-        ? await sender.send(request, credentials, signal)
-        : notSent('STOPPED', 'the gateway stopped, or its store cannot be trusted'))
-    } catch (error) {
-      return notSent('FAILED', (error as Error).message)
-    } finally {
-      channel.promised--
-    }
-    return await running.catch((error: Error) => ({ kind: 'no_answer', code: 'FAILED', message: error.message }))
+  #preparing (holds: number): PrepareOptions {
+    return { ...this.#o, holds, lane: (account, provider, group) => this.#accounts.lane(account, provider, group) }
   }
 
   /** What is already true must reach the store; where that cannot be had, the next start finds out. */
   async #insist (steps: Step[]): Promise<void> {
-    for (;;) {
+    while (steps.length > 0) {
       try {
         await this.#o.store.commit(steps)
         return
       } catch (error) {
         this.#o.onError(error)
-        if (this.#stopping) return
-        await new Promise(resolve => { setTimeout(resolve, STORE_AGAIN_MS) })
+        if (this.#stopping && this.#o.runtime.mono() >= this.#giveUpAt) return
+        await wait(this.#stopping ? STOPPING_AGAIN_MS : STORE_AGAIN_MS)
       }
     }
   }

@@ -12,7 +12,7 @@ export function scopeOf (row: Row, state: ShopState, connection: Pick<OpenConnec
     connection: { account_id: connection.accountId, settings: settingsOf(row, connection) },
     data: row.data === null ? {} : JSON.parse(row.data as string) as Record<string, unknown>,
     event: { id: row.event_id as string, source: row.source as string, type: row.type as string, time: new Date(row.time_at as number).toISOString() },
-    delivery: { id: row.id as string, key: row.id as string, attempt: (row.attempts as number) + 1 }
+    delivery: { id: row.id as string, key: row.id as string, attempt: (row.attempts as number) + 1, record_only: row.record_only === 1 }
   }
 }
 

@@ -5,6 +5,20 @@ import type { Window } from '../contract.ts'
 
 /** What comes from the store was told by another clock in whole milliseconds; nothing may be counted twice for that. */
 const CLOCK_SLACK_MS = 2
+/** Corrections that are kept at once; of more, those that allow most are forgotten. */
+const CORRECTIONS_MAX = 16
+/** A forecast plays so many requests one by one before it takes the rest for a repetition. */
+const PLAYED = 20_000
+
+/** What a forecast is made with, beside the windows. */
+export interface Pace {
+  /** How long an answer takes. Default: none at all. */
+  answerMs?: number
+  /** Requests in flight at once. Default: any number. */
+  places?: number
+  /** Nothing goes before that. Default: now. */
+  from?: number
+}
 
 /** Milliseconds of a monotonic clock throughout. */
 export class Gate {
@@ -16,6 +30,8 @@ export class Gate {
   /** Places taken and not yet settled. */
   #open = 0
   #pausedUntil = 0
+  /** What the provider said is left, where that is less than is counted here: so many more before `until`. */
+  #corrections: Array<{ left: number, until: number }> = []
 
   constructor (windows: readonly Window[]) {
     this.#windows = windows.map(window => ({ ...window, from: 0 }))
@@ -26,13 +42,18 @@ export class Gate {
     if (now < this.#pausedUntil) return 0
     let room = Infinity
     for (const window of this.#windows) room = Math.min(room, window.max - this.#open - this.#counted(window, now))
+    for (const { left, until } of this.#corrections) if (until > now) room = Math.min(room, left)
     return Math.max(0, room)
   }
+
+  /** Whether a request is open, or one of before is in a window still. */
+  counts (now: number): boolean { return this.#open > 0 || this.#windows.some(window => this.#counted(window, now) > 0) }
 
   /** Takes a place in all windows at once; false where one of them has none. */
   reserve (now: number): boolean {
     if (this.room(now) < 1) return false
     this.#open++
+    for (const correction of this.#corrections) correction.left--
     return true
   }
 
@@ -43,11 +64,15 @@ export class Gate {
   }
 
   /** Nothing reached the provider: the place is given back. */
-  release (): void { this.#open-- }
+  release (): void {
+    this.#open--
+    for (const correction of this.#corrections) correction.left++
+  }
 
   /** When there may be room again, Infinity while only open places stand in the way: a stamp or release tells then. */
   nextRoomAt (now: number): number {
     let at = Math.max(now, this.#pausedUntil)
+    for (const { left, until } of this.#corrections) if (left < 1) at = Math.max(at, until)
     for (const window of this.#windows) {
       const counted = this.#counted(window, now)
       if (this.#open + counted < window.max) continue
@@ -59,6 +84,20 @@ export class Gate {
 
   /** Nothing passes before that; the later of two pauses holds. */
   pauseUntil (at: number): void { this.#pausedUntil = Math.max(this.#pausedUntil, at) }
+
+  /**
+   * The provider says that `left` more may come within `resetMs`. Where it counts less than we do somebody else uses the
+   * account, and we go by its word until then; it is never taken for more than is counted here. Which of the requests in
+   * flight it has counted already is not known, so none of them. Values that make no sense change nothing.
+   */
+  correct (left: number, resetMs: number, now: number): void {
+    const until = now + Math.min(resetMs, longestMs(this.#windows))
+    if (!(left >= 0 && until > now) || left >= this.room(now)) return
+    const one = { left: Math.max(0, left - this.#open), until }
+    const kept = this.#corrections.filter(other => other.until > now && (other.left < one.left || other.until > until))
+    if (!kept.some(other => other.left <= one.left && other.until >= until)) kept.push(one)
+    this.#corrections = kept.toSorted((a, b) => a.left - b.left).slice(0, CORRECTIONS_MAX)
+  }
 
   /** What earlier calls left, oldest first; before the first `reserve`. */
   load (times: readonly number[]): void { for (const time of times) this.#push(time) }
@@ -74,22 +113,24 @@ export class Gate {
     for (const time of times) this.#push(time)
   }
 
-  /** Milliseconds until the last of `n` more requests may go, if each is answered at once and nothing else changes. */
-  forecastMs (n: number, now: number): number {
+  /** Milliseconds until the last of `n` more requests is answered, if nothing else changes. */
+  forecastMs (n: number, now: number, { answerMs = 0, places = Infinity, from = now }: Pace = {}): number {
     if (n < 1) return 0
-    const times = Array.from({ length: this.#count }, (_, i) => this.#time(i))
-    for (let i = 0; i < this.#open; i++) times.push(now)
-    const [slowest] = this.#windows.toSorted((a, b) => b.perMs / b.max - a.perMs / a.max)
+    // A place is free again as soon as its answer is there: a window of no length.
+    const windows = Number.isFinite(places) ? [...this.#windows, { max: places, perMs: 0 }] : this.#windows
+    const everyMs = ({ max, perMs }: Window): number => (perMs + answerMs) / max
+    const [slowest] = windows.toSorted((a, b) => everyMs(b) - everyMs(a))
     // After its first rounds the slowest window repeats itself, so these need not be played.
-    const rounds = slowest ? Math.max(0, Math.floor(n / slowest.max) - 2) : 0
-    for (let left = n - rounds * (slowest?.max ?? 0); left > 0; left--) times.push(this.#earliest(times, now))
-    return (times.at(-1) as number) - now + rounds * (slowest?.perMs ?? 0)
-  }
-
-  #earliest (times: readonly number[], now: number): number {
-    let at = Math.max(now, this.#pausedUntil, times.at(-1) ?? now)
-    for (const { max, perMs } of this.#windows) if (times.length >= max) at = Math.max(at, (times[times.length - max] as number) + perMs)
-    return at
+    const rounds = slowest ? Math.max(0, Math.min(Math.floor(n / slowest.max) - 2, Math.ceil((n - PLAYED) / slowest.max))) : 0
+    const answered = Array.from({ length: this.#count }, (_, i) => this.#time(i))
+    for (let i = 0; i < this.#open; i++) answered.push(now + answerMs)
+    let at = Math.max(now, from, this.#pausedUntil)
+    for (let sent = 0; sent < n - rounds * (slowest?.max ?? 0); sent++) {
+      for (const { left, until } of this.#corrections) if (sent >= left) at = Math.max(at, until)
+      for (const { max, perMs } of windows) if (answered.length >= max) at = Math.max(at, (answered[answered.length - max] as number) + perMs)
+      answered.push(at + answerMs)
+    }
+    return at + answerMs - now + rounds * ((slowest?.perMs ?? 0) + answerMs)
   }
 
   /** Settled places within the window that ends now. `from` only moves forward, so this costs each place once. */

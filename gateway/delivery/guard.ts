@@ -56,9 +56,9 @@ export function guardedLookup (allowed: (address: string) => boolean, resolve: R
       if (error) { callback(error, []); return }
       const bad = addresses.find(({ address }) => !allowed(address))
       if (bad) { callback(new AddressRefused(`${host} resolves to ${bad.address}, which is not a public address`), []); return }
-      if (options.all) { callback(null, addresses); return }
       const [first] = addresses
-      if (!first) { callback(new AddressRefused(`${host} has no address`), []); return }
+      if (!first) { callback(new AddressRefused(`${host} has no address`), []); return } // `net` throws at an empty list, where nobody can catch it
+      if (options.all) { callback(null, addresses); return }
       callback(null, first.address, isIPv6(first.address) ? 6 : 4)
     })
   }

@@ -2,6 +2,7 @@
 // not open, what an earlier process left.
 
 import type { Runtime, Store } from '../contract.ts'
+import { heldUntil } from './account.ts'
 
 const POLL_MS = 250
 const ACCOUNTS = 256
@@ -12,7 +13,7 @@ export interface PollOptions {
   runtime: Runtime
   wake (accountKey: number): void
   /** Called before each look. */
-  look (): void
+  look (): Promise<void>
   onError (error: unknown): void
 }
 
@@ -42,11 +43,12 @@ export class Poll {
   async #look (): Promise<void> {
     const { store, runtime, wake, look } = this.#o
     const now = runtime.now()
-    look()
-    if ((await store.read('due_queues', { now })).length > 0) await store.commit([{ name: 'wake_due_queues', params: { now, limit: QUEUES } }])
+    await look()
+    const slots = JSON.stringify(store.slots.mine)
+    if ((await store.read('due_queues', { now, slots })).length > 0) await store.commit([{ name: 'wake_due_queues', params: { now, slots, limit: QUEUES } }])
     const ready = await store.read('ready_accounts', { after: this.#cursor, limit: ACCOUNTS })
     // An account that is held has its probe at a time of its own; till then it would only take another one's place.
-    for (const row of ready) if (((row.held_until ?? 0) as number) <= now) wake(row.account_key as number)
+    for (const row of ready) if (heldUntil(row, now) <= now) wake(row.account_key as number)
     this.#cursor = ready.length < ACCOUNTS ? 0 : ready.at(-1)?.account_key as number
   }
 }

@@ -27,12 +27,15 @@ export interface Flight {
   reservedAt: number
   /** It was refused for the account before, and the account took another message after that. */
   othersPass: boolean
+  /** How often its account had been held when it was claimed. */
+  holds: number
 }
 
 /** The steps that put a delivery where it belongs without a call. */
 export interface Ended { steps: Step[] }
 
 export interface PrepareOptions {
+  holds: number
   store: Store
   runtime: Runtime
   shops: Shops
@@ -60,7 +63,7 @@ export async function prepare (claimed: Row, account: OpenAccount, provider: Pro
 async function checked (row: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
   const { runtime, shops, config } = options
   const now = runtime.now()
-  const state = await shops.byKey(row.shop_key as number)
+  const state = await shops.byKey(row.shop_key as number, row.shop_version as number)
   const connection = state.connections.get(provider.id)
   const queue = [...state.queues.values()].find(({ key }) => key === row.queue_key)
   if (row.state === STATE.unknown && row.account_key !== account.key) return refuse(row, provider, 'repeat_refused', null, options)
@@ -68,7 +71,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const { secrets } = connection
   if (secrets === null) return rest(row, 'credentials_unreadable', null, now + AGAIN_MS, options)
   const scope = scopeOf(row, state, connection)
-  const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null }, scope)
+  const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)
   switch (verdict.is) {
     case 'defer': return rest(row, verdict.reason, null, Math.max(verdict.untilAt, now + DEFERRED_AT_LEAST_MS), options)
     case 'hold': return rest(row, verdict.reason, null, now + AGAIN_MS, options)
@@ -81,7 +84,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const gate = await options.lane(account, provider, request.group)
   const othersPass = row.outcome === 'hold' && await passedSince(row, account, options.store)
   if (!gate.reserve(runtime.mono())) return giveBack(row, options)
-  return { row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass }
+  return { row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds }
 }
 
 async function passedSince (row: Row, { key }: OpenAccount, store: Store): Promise<boolean> {
@@ -90,19 +93,29 @@ async function passedSince (row: Row, { key }: OpenAccount, store: Store): Promi
 
 /** The rows that say a request is about to be sent; on disk before its first byte leaves. */
 export function callSteps ({ row, request, connection, reservedAt }: Flight, store: Store): Step[] {
-  const mine = { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch }
+  const mine = mineOf(row)
   const call: Step = { name: 'start_call', params: { ...mine, account_key: connection.accountKey, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body, adjusted: row.adjusted as string | null } }
   return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: { ...mine, call_key: store.nextKey('calls') } }, call]
 }
 
 /** As it was before the claim. */
-export function giveBack (row: Row, options: Pick<PrepareOptions, 'store' | 'runtime'>): Ended {
+export function giveBack (row: Row, options: Pick<PrepareOptions, 'runtime'>): Ended {
   return rest(row, row.reason as Reason | null, null, options.runtime.now(), options)
 }
 
-/** Its call could not be put on disk, so nothing was sent; it is tried again, but not at once. */
-export function notWritten (row: Row, options: Pick<PrepareOptions, 'store' | 'runtime'>): Step[] {
-  return rest(row, 'deferred', null, options.runtime.now() + AGAIN_MS, options).steps
+/** Its call could not be put on disk, or nobody knows whether it was; nothing was sent. It is tried again, but not at once. */
+export function notWritten (row: Row, options: Pick<PrepareOptions, 'runtime'>): Step[] {
+  const dueAt = options.runtime.now() + AGAIN_MS
+  const written = { state: row.state as number, reason: 'deferred' as const, detail: null, due_at: dueAt, finished_at: null }
+  return [
+    { name: 'settle_call', params: { ...mineOf(row), call_no: (row.call_no as number) + 1, ...written, paid: 0, settled_at: null, status: null, answer: null, outcome: 'not_sent', receipt: null, adjusted: null } },
+    ...rest(row, 'deferred', null, dueAt, options).steps
+  ]
+}
+
+/** What it was claimed under: nobody else settles it. */
+export function mineOf (row: Row): { delivery_key: number, owner: number, epoch: number } {
+  return { delivery_key: row.delivery_key as number, owner: row.owner as number, epoch: row.epoch as number }
 }
 
 /** The step by which a queue learns that one of its deliveries is due. */
@@ -110,21 +123,21 @@ export function dueStep (row: Row, dueAt: number, now: number): Step {
   return { name: 'queue_due', params: { queue_key: row.queue_key as number, priority: row.priority as number, due_at: dueAt, now } }
 }
 
-function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: number, { store, runtime }: Pick<PrepareOptions, 'store' | 'runtime'>): Ended {
-  return { steps: [released(row, store, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
+function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: number, { runtime }: Pick<PrepareOptions, 'runtime'>): Ended {
+  return { steps: [released(row, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
 }
 
 /** A message that may have been sent stays unknown, whatever is said of sending it again. */
-function refuse (row: Row, provider: Provider, reason: Reason, detail: string | null, { store, runtime, onRefused }: PrepareOptions): Ended {
+function refuse (row: Row, provider: Provider, reason: Reason, detail: string | null, { runtime, onRefused }: PrepareOptions): Ended {
   const expired = reason === 'expired' || reason === 'expired_rate_limited'
   const unknown = row.state === STATE.unknown
   const state = unknown ? STATE.unknown : expired ? STATE.expired : STATE.rejected
   onRefused({ delivery: row.id as string, type: row.type as string, provider: provider.id, reason })
-  return { steps: [released(row, store, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() })] }
+  return { steps: [released(row, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() })] }
 }
 
 interface Released { state: number, reason: Reason | null, detail: string | null, due_at: number | null, finished_at: number | null }
 
-function released (row: Row, store: Store, to: Released): Step {
-  return { name: 'release_claim', params: { delivery_key: row.delivery_key as number, owner: store.owner, epoch: store.epoch, ...to } }
+function released (row: Row, to: Released): Step {
+  return { name: 'release_claim', params: { ...mineOf(row), ...to } }
 }

@@ -8,7 +8,6 @@ import type { Shops, ShopState } from '../shops/shops.ts'
 import { keepAdjusted } from './adjusted.ts'
 import { scopeOf, scrub, stored } from './flight.ts'
 import { judge } from './judge.ts'
-import { dueStep } from './prepare.ts'
 
 /** Waits between the questions; after the last one a person decides. */
 const AGAIN_MS = [60_000, 5 * 60_000, 30 * 60_000, 2 * 3_600_000]
@@ -172,7 +171,7 @@ function toPerson (row: Row, detail: string | null, now: number): Step {
 /** It waits again, and is made anew; where that would be too late, it has certainly not been sent. */
 function notSentSteps (row: Row, now: number): Step[] {
   if (now >= (row.expires_at as number)) return [resolved(row, { state: STATE.expired, reason: 'expired', detail: null, due_at: null, finished_at: now })]
-  return [resolved(row, { state: STATE.waiting, reason: null, detail: null, due_at: now, finished_at: null }), dueStep(row, now, now)]
+  return [resolved(row, { state: STATE.waiting, reason: null, detail: null, due_at: now, finished_at: null }), { name: 'wake_queue', params: { queue_key: row.queue_key as number, account_key: row.queue_account_key as number | null, priority: row.priority as number } }]
 }
 
 function resolved (row: Row, to: { state: number, reason: string | null, detail: string | null, due_at: number | null, finished_at: number | null }): Step {

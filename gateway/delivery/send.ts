@@ -8,6 +8,7 @@ import { AddressRefused, allowsHost, guardedLookup, isLoopback, isPublic, type R
 const ANSWER_CAP_BYTES = 64 * 1024
 const CONNECT_TIMEOUT_MS = 10_000
 const KEPT_HEADERS = new Set(['content-type', 'date', 'retry-after', 'cf-mitigated', 'location'])
+const KEPT_BEGINNING = /^(x-|rate-?limit)/
 
 export interface SendOptions {
   deadlineMs: number
@@ -49,7 +50,7 @@ export function createSender (baseUrl: string, options: SendOptions): Sender {
       if (protocol !== 'https:' && !sandboxed) return notSent('ADDRESS_REFUSED', `${origin} is not https`)
       if (!allowsHost(hostname, allowed)) return notSent('ADDRESS_REFUSED', `${hostname} is not a public address`)
       if (signal.aborted) return notSent('STOPPED', 'the gateway stopped')
-      const exchange = new Exchange(options.now() + options.deadlineMs)
+      const exchange = new Exchange(options.now() + options.deadlineMs, options.now)
       const abort = () => { exchange.cut('STOPPED', 'the gateway stopped') }
       signal.addEventListener('abort', abort)
       inFlight.add(exchange)
@@ -85,6 +86,7 @@ function cutLate (inFlight: Set<Exchange>, now: number): void {
 /** One request and its answer. Ends exactly once, whatever comes first: the answer, an error, the deadline, a stop. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly deadlineAt: number
+  #now: () => number
   /** There from the moment a connection is given to it: whatever fails after that, the request may have been written. */
   #controller: Dispatcher.DispatchController | null = null
   #resolve: ((answer: Answer) => void) | null = null
@@ -94,7 +96,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #size = 0
 
-  constructor (deadlineAt: number) { this.deadlineAt = deadlineAt }
+  constructor (deadlineAt: number, now: () => number) {
+    this.deadlineAt = deadlineAt
+    this.#now = now
+  }
 
   run (pool: Pool, prefix: string, request: PreparedRequest, credentials: Record<string, string>): Promise<Answer> {
     return new Promise(resolve => {
@@ -119,6 +124,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
+    // A process that stood still may come here before the watch does: nothing is written after the deadline.
+    if (!this.#ended && this.#now() >= this.deadlineAt) this.#end(notSent('DEADLINE', 'no connection within the deadline'))
     if (this.#ended) { controller.abort(new Error('given up before a connection was free')); return }
     this.#controller = controller
   }
@@ -159,7 +166,7 @@ function kept (headers: Record<string, string | string[] | undefined>): Record<s
   const result: Record<string, string> = {}
   for (const name in headers) {
     const value = headers[name]
-    if (value !== undefined && (KEPT_HEADERS.has(name) || name.startsWith('x-') || name.startsWith('ratelimit'))) result[name] = String(value).slice(0, 200)
+    if (value !== undefined && (KEPT_HEADERS.has(name) || KEPT_BEGINNING.test(name))) result[name] = String(value).slice(0, 200)
   }
   return result
 }

@@ -24,6 +24,8 @@ export interface SettleFacts {
   mayHaveArrived: boolean
   /** The answer itself leaves open whether it was acted on. */
   mayHaveActed: boolean
+  /** It tried whether a held account works again, and failed: that is no fault of its own, and it tries again when its turn comes. */
+  probed: boolean
   /** Settings that answers before this one asked for. */
   adjusted: Record<string, unknown>
 }
@@ -80,8 +82,8 @@ function adjust (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settle
 }
 
 function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled {
-  const paid = outcome.free === true ? 0 : 1
-  const afterMs = waitMs(outcome, facts)
+  const paid = outcome.free === true || facts.probed ? 0 : 1
+  const afterMs = facts.probed ? outcome.afterMs ?? 0 : waitMs(outcome, facts)
   const dueAt = facts.now + afterMs
   const pause = {
     pauseLaneMs: outcome.pause === 'lane' ? afterMs : null,
@@ -109,8 +111,9 @@ function unknown (outcome: Outcome & { is: 'unknown' }, facts: SettleFacts): Set
   const base = { ...PLAIN, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null }
   if (facts.uncertain === 'reconcile') return { ...base, reconcile: true }
   if (!repeats(facts.uncertain, facts.attempts)) return { ...base, finishedAt: facts.now }
-  const dueAt = facts.now + Math.max(MIN_AFTER_UNKNOWN_MS, retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
-  return dueAt > facts.expiresAt ? { ...base, finishedAt: facts.now } : { ...base, dueAt }
+  const free = facts.probed && facts.uncertain === 'repeat'
+  const dueAt = facts.now + Math.max(MIN_AFTER_UNKNOWN_MS, free ? 0 : retryAfterMs(facts.scheduleMs, facts.attempts + 1, facts.random))
+  return dueAt > facts.expiresAt ? { ...base, finishedAt: facts.now } : { ...base, dueAt, paid: free ? 0 : 1 }
 }
 
 /** Whether a request that may have arrived is sent once more. */

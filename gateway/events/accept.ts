@@ -143,12 +143,10 @@ export class Door {
   }
 
   async #write (admitted: Admitted[], receipts: Receipt[]): Promise<void> {
-    const results = await this.#o.store.commit([...admitted.flatMap(({ steps }) => steps), ...this.#wakeSteps(admitted)])
+    const results = await this.#o.store.commit([...byKind(admitted), ...this.#wakeSteps(admitted)])
     const made: Admitted[] = []
-    let step = 0
-    for (const one of admitted) {
-      const inserted = results[step] as StepResult
-      step += one.steps.length
+    for (const [i, one] of admitted.entries()) {
+      const inserted = results[i] as StepResult
       if (inserted.changes === 0) {
         receipts[one.at] = (await this.#seen(one))?.receipt ?? conflict(one.event)
         continue
@@ -161,14 +159,14 @@ export class Door {
 
   /** A queue that was idle is looked at again, in the unit that gives it something. */
   #wakeSteps (admitted: readonly Admitted[]): Step[] {
-    const woken = new Map<number, number>()
+    const woken = new Map<number, { account: number | null, priority: number }>()
     for (const { going, event } of admitted) {
       if (going === null) continue
-      const { queueKey } = going.route
+      const { queueKey, accountKey } = going.route
       const priority = PRIORITY[(this.#o.config.eventTypes[event.type] as EventTypeConfig).kind]
-      woken.set(queueKey, Math.min(priority, woken.get(queueKey) ?? priority))
+      woken.set(queueKey, { account: accountKey, priority: Math.min(priority, woken.get(queueKey)?.priority ?? priority) })
     }
-    return [...woken].map(([queueKey, priority]) => ({ name: 'wake_queue', params: { queue_key: queueKey, priority } }))
+    return [...woken].map(([queueKey, { account, priority }]) => ({ name: 'wake_queue', params: { queue_key: queueKey, account_key: account, priority } }))
   }
 
   #wake (made: readonly Admitted[]): void {
@@ -229,6 +227,11 @@ export class Door {
     for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key]
     return typeof value === 'string' ? this.#o.person(value) : null
   }
+}
+
+/** The events first, then their deliveries: what is alike goes to the database together. */
+function byKind (admitted: readonly Admitted[]): Step[] {
+  return [...admitted.map(({ steps }) => steps[0] as Step), ...admitted.flatMap(({ steps }) => steps.slice(1))]
 }
 
 /** A character has at most three bytes of UTF-8 per unit of its length, so most need not be counted. */

@@ -7,6 +7,8 @@ const POLL_MS = 1000
 const AT_ONCE = 20
 const FAILED_AFTER_MS = 30_000
 const STORE_AGAIN_MS = 1000
+/** How often it is looked for jobs of instances that are gone, and for those of this one that nobody runs. */
+const ADOPT_MS = 10_000
 
 export interface Job {
   key: number
@@ -33,12 +35,18 @@ export class Jobs {
   #stopped = false
   /** The last look took as many as there was room for, so more may be due. */
   #more = false
+  /** Monotonic. */
+  #adoptedAt = 0
+  /** Keys of the jobs that run; and of those that are this instance's and did not run when it was last looked. */
+  #keys = new Set<number>()
+  #idle = new Set<number>()
 
   constructor (options: JobsOptions) { this.#o = options }
 
   /** Makes sure that each recurring job exists, then runs what is due. */
   async start (recurring: string[]): Promise<void> {
     const { store, runtime } = this.#o
+    await this.#adopt()
     await store.commit(recurring.map(kind => ({ name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: kind, account_key: null, delivery_key: null, due_at: runtime.now(), now: runtime.now() } })))
     this.#tick()
   }
@@ -50,6 +58,29 @@ export class Jobs {
     this.#timer = null
     await this.#looking
     await Promise.all(this.#running)
+  }
+
+  /** Another instance has put one that is for this one: no reason to wait for the next tick. */
+  look (): void {
+    this.#more = true
+    this.#soon()
+  }
+
+  /** What instances that are gone were running starts over. */
+  async #adopt (): Promise<void> {
+    const { store, runtime } = this.#o
+    this.#adoptedAt = runtime.mono()
+    await store.commit([{ name: 'adopt_jobs', params: { owner: store.owner, now: runtime.now() } }])
+  }
+
+  /** A claim whose commit was not answered may have been kept: what does not run at two looks is due again. */
+  async #release (): Promise<void> {
+    const { store, runtime } = this.#o
+    const owned = (await store.read('owned_jobs', { owner: store.owner })).map(row => row.job_key as number)
+    const idle = owned.filter(key => !this.#keys.has(key))
+    const strays = idle.filter(key => this.#idle.has(key))
+    this.#idle = new Set(idle)
+    if (strays.length > 0) await store.commit([{ name: 'release_jobs', params: { owner: store.owner, keys: JSON.stringify(strays), now: runtime.now() } }])
   }
 
   #tick (ms = POLL_MS): void {
@@ -72,13 +103,20 @@ export class Jobs {
     const free = AT_ONCE - this.#running.size
     if (free < 1) return
     this.#more = false
-    if ((await store.read('jobs_are_due', { now: runtime.now() })).length === 0) return
-    const [claimed] = await store.commit([{ name: 'claim_jobs', params: { now: runtime.now(), owner: store.owner, epoch: store.epoch, limit: free } }])
+    if (runtime.mono() - this.#adoptedAt >= ADOPT_MS) {
+      await this.#adopt()
+      await this.#release()
+    }
+    const due = { now: runtime.now(), slots: JSON.stringify(store.slots.mine) }
+    if ((await store.read('jobs_are_due', due)).length === 0) return
+    const [claimed] = await store.commit([{ name: 'claim_jobs', params: { ...due, owner: store.owner, epoch: store.epoch, limit: free } }])
     const rows = claimed?.rows ?? []
     this.#more = rows.length === free
-    for (const row of rows) {
-      const run = this.#run(jobOf(row)).finally(() => {
+    for (const job of rows.map(jobOf)) {
+      this.#keys.add(job.key)
+      const run = this.#run(job).finally(() => {
         this.#running.delete(run)
+        this.#keys.delete(job.key)
         this.#soon()
       })
       this.#running.add(run)

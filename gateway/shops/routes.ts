@@ -5,7 +5,10 @@ import type { Detail, Provider } from '../contract.ts'
 import { GatewayError, MappingError } from '../errors.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import type { Connection } from './connections.ts'
-import type { Shops, ShopState } from './shops.ts'
+import type { Queue, Shops, ShopState } from './shops.ts'
+
+/** `ms` null: it is held. `atLeast`: there may be more, and it may take longer. */
+interface QueueForecast { setupGroup: string, waiting: number, atLeast: boolean, held: Reason | null, ms: number | null, limitedBy: string | null }
 
 export interface ShopRoutesOptions {
   shops: Shops
@@ -15,6 +18,9 @@ export interface ShopRoutesOptions {
   setupGroups: readonly string[]
   shopIdPattern: string
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
+  /** How long the backlog of queues takes, in the order given. */
+  forecast (queues: readonly Queue[]): Promise<QueueForecast[]>
+  now (): number
   /** Signs cursors, bound to who asked. */
   cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
   /** Every violation of a JSON Schema. */
@@ -84,6 +90,11 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     const { shop } = await load(request, options)
     const state = await shops.setChannel(shop.id, channel, request.body.provider, caller(request).id)
     return channelView(state, channel, await shops.held(state), options)
+  })
+
+  app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel/forecast', read, async request => {
+    const channel = channelOf(request, options)
+    return await forecastView(await load(request, options), channel, options)
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop/providers/:provider', read, async request =>
@@ -206,6 +217,28 @@ function channelView (state: ShopState, channel: string, held: Held, options: Sh
   }
 }
 
+/** How long what waits of a channel takes, all together and by queue. While some of it is held no time can be told for all. */
+async function forecastView (state: ShopState, channel: string, options: ShopRoutesOptions): Promise<object> {
+  const provider = options.shops.providerOf(state, channel)
+  const title = (provider && options.providers.get(provider)?.title) ?? provider ?? ''
+  const told = await options.forecast([...state.queues.values()].filter(queue => queue.channel === channel))
+  const now = options.now()
+  const times = (ms: number | null, limitedBy: string | null) => ({ seconds: ms === null ? null : Math.round(ms / 100) / 10, until: ms === null ? null : new Date(now + ms).toISOString(), limited_by: limitedBy })
+  const why = (reason: Reason | null) => ({ held_reason: reason, sentence: reason && sentence(reason, title) })
+  const held = told.find(queue => queue.ms === null && queue.waiting > 0)
+  const longest = told.filter(queue => queue.ms !== null).toSorted((a, b) => (b.ms as number) - (a.ms as number))[0]
+  return {
+    shop: state.shop.id,
+    channel,
+    provider,
+    waiting: told.reduce((sum, { waiting }) => sum + waiting, 0),
+    at_least: told.some(({ atLeast }) => atLeast),
+    ...why(held?.held ?? null),
+    ...(held ? times(null, null) : times(longest?.ms ?? 0, longest?.limitedBy ?? 'nothing')),
+    queues: told.map(({ setupGroup, waiting, atLeast, held, ms, limitedBy }) => ({ setup_group: setupGroup, waiting, at_least: atLeast, ...why(held), ...times(ms, limitedBy) }))
+  }
+}
+
 async function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): Promise<object> {
   const connection = state.connections.get(provider.id)
   const refusal = options.shops.refusal(state.shop, provider)
@@ -216,7 +249,8 @@ async function providerView (state: ShopState, provider: Provider, options: Shop
 function connectionView (connection: Connection, held: Held): object {
   const { id, provider, platform, auth, accountId, accountKey, settings, ready, secrets } = connection
   const accountHeld = held.get(accountKey) ?? null
-  if (platform) return { id, provider, connection: 'gateway', status: accountHeld === null ? 'connected' : 'refused', reason: accountHeld, settings }
+  const status = accountHeld === null ? 'connected' : accountHeld === 'provider_not_answering' ? 'failing' : 'refused'
+  if (platform) return { id, provider, connection: 'gateway', status, reason: accountHeld, settings }
   const hints = secrets && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
-  return { id, provider, connection: 'shop', auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : accountHeld === null ? 'connected' : 'refused', reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
+  return { id, provider, connection: 'shop', auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : status, reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
 }

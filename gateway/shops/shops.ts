@@ -4,6 +4,7 @@
 import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
+import { Moved, unmoved } from './moved.ts'
 import { adjustStep, connectionSteps, readConnection, type ConnectionInput } from './connections.ts'
 import { platformAccounts, platformConnection, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
@@ -23,6 +24,8 @@ export class Shops {
   #platform: PlatformAccounts = new Map()
   #cache = new Map<string, ShopState>()
   #turn: Promise<unknown> = Promise.resolve()
+  /** Monotonic. */
+  #failedAt = -Infinity
   #byKey = new Map<number, string>()
   /** Told of accounts that were put right: what was held for them may go. */
   onChange: (accountKeys: number[]) => void = () => {}
@@ -47,6 +50,12 @@ export class Shops {
     if (changed.length > 0) this.onChange(changed)
   }
 
+  /** Another instance has changed it; null: any of them may have been. */
+  forget (id: string | null): void {
+    if (id === null) this.#cache.clear()
+    else this.#cache.delete(id)
+  }
+
   /** The shop when it is at hand, undefined when it must be loaded. */
   peek (id: string): ShopState | undefined { return this.#cache.get(id) }
 
@@ -58,10 +67,11 @@ export class Shops {
     return row ? await this.#load(row) : null
   }
 
-  async byKey (key: number): Promise<ShopState> {
+  /** The shop, as it was at `version` or later. */
+  async byKey (key: number, version = 0): Promise<ShopState> {
     const id = this.#byKey.get(key)
     const cached = id === undefined ? undefined : this.#cache.get(id)
-    if (cached) return cached
+    if (cached && cached.shop.version >= version) return cached
     const [row] = await this.#store.read('shop_by_key', { shop_key: key })
     if (!row) throw new Error(`no shop has the key ${key}`)
     return await this.#load(row)
@@ -141,7 +151,8 @@ export class Shops {
     const queue = state.queues.get(at)
     if (queue) return queue
     await this.#inTurn(async () => {
-      await this.#change(state.shop.id, this.#queueSteps(await this.#existing(state.shop.id), [{ channel: type.channel, setupGroup: type.setupGroup }]))
+      const now = await this.#existing(state.shop.id)
+      if (!now.queues.has(at)) await this.#change(state.shop.id, this.#queueSteps(now, [{ channel: type.channel, setupGroup: type.setupGroup }]))
     })
     const loaded = (await this.get(state.shop.id))?.queues.get(at)
     if (!loaded) throw new Error(`the queue ${at} of ${state.shop.id} was not written`)
@@ -256,7 +267,12 @@ export class Shops {
 
   /** Changes of shops go one after the other: each is made from what the one before it left. */
   #inTurn<T> (change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(change)
+    const givenAt = this.#runtime.mono()
+    const turn = this.#turn.then(async () => {
+      // Where the database is silent each would wait for its time, and who comes last for all of them.
+      if (givenAt <= this.#failedAt && !this.#store.healthy()) throw new GatewayError('GW_STORE_FAILED', 'The store takes nothing just now.')
+      return await unmoved(change).catch((error: unknown) => { this.#failedAt = this.#runtime.mono(); throw error })
+    })
     this.#turn = turn.catch(() => {})
     return turn
   }
@@ -264,14 +280,27 @@ export class Shops {
   /** A change and what follows from it for the queues are one unit: never the one without the other. */
   async #change (id: string, steps: Step[]): Promise<ShopState> {
     const before = [...this.#cache.get(id)?.connections.values() ?? []]
-    await this.#store.commit(steps)
-    this.#cache.delete(id)
+    await this.#commit(id, steps)
     const state = await this.#existing(id)
     const all = [...before, ...state.connections.values()]
     const keys = (platform: boolean): number[] => [...new Set(all.filter(connection => connection.platform === platform).map(({ accountKey }) => accountKey))]
+    this.#store.tell({ shop: id, accounts: keys(false) })
     this.onChange(keys(false))
     this.onWork(keys(true)) // one shop cannot put right what holds the account of all
     return state
+  }
+
+  async #commit (id: string, steps: Step[]): Promise<void> {
+    const version = this.#cache.get(id)?.shop.version ?? null
+    try {
+      await this.#store.commit([...steps, { name: 'touch_shop', params: { id, version } }])
+    } catch (error) {
+      const [row] = await this.#store.read('shop', { id })
+      if (version !== null && row && row.version !== version) throw new Moved('the shop was changed meanwhile', { cause: error })
+      throw error
+    } finally {
+      this.#cache.delete(id)
+    }
   }
 
   /** Where each queue goes and what holds it, as the state given says. */

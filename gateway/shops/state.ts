@@ -4,7 +4,8 @@ import type { Row } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { Connection } from './connections.ts'
 
-export interface Shop { key: number, id: string, name: string, domain: string, plan: string, active: boolean }
+/** `version` rises with every change of the shop, of its connections and choices. */
+export interface Shop { version: number, key: number, id: string, name: string, domain: string, plan: string, active: boolean }
 
 export interface Queue { key: number, channel: string, setupGroup: string, provider: string | null, accountKey: number | null, held: Reason | null }
 
@@ -28,7 +29,7 @@ export interface RouteState {
 }
 
 export function shopOf (row: Row): Shop {
-  return { key: Number(row.shop_key), id: String(row.id), name: String(row.name), domain: String(row.domain), plan: String(row.plan), active: row.active === 1 }
+  return { version: Number(row.version), key: Number(row.shop_key), id: String(row.id), name: String(row.name), domain: String(row.domain), plan: String(row.plan), active: row.active === 1 }
 }
 
 export function queueOf (row: Row): Queue {

@@ -4,13 +4,17 @@
 import { setImmediate, setTimeout as wait } from 'node:timers/promises'
 import type { InboundContext, Received, Row, Runtime, SourceCode, SourceEvent, Step, Store, Translated } from '../contract.ts'
 import { GatewayError, type Code } from '../errors.ts'
+import { Claims } from './claims.ts'
 import { arrival, INBOX_REASONS, INBOX_STATE, receivedOf, type InboxReason, type InboxState } from './rows.ts'
 import { checkTranslated } from './translated.ts'
 
 const POLL_MS = 1000
 const BATCH = 20
 const STORE_AGAIN_MS = 1000
+/** How often it is looked for what instances that are gone were working on, and for what is this one's and nobody works on. */
+const ADOPT_MS = 10_000
 const CLAIMS_MAX = 3
+const STORES_FAULT = new Set<Code>(['GW_STORE_FAILED', 'GW_STORE_UNSURE'])
 const DETAIL_CAP = 1000
 /** Waits after the first, second, … failure of a translation; after as many failures it is parked. */
 const AGAIN_MS = [5000, 30_000, 120_000, 600_000] as const
@@ -55,12 +59,15 @@ interface Claimed { key: number, attempts: number, source: string, received: Rec
 interface End { state: InboxState, reason: string | null, detail: string | null, events: unknown[] }
 
 export class Inbox {
+  /** Monotonic. */
+  #adoptedAt = 0
   #o: InboxOptions
   #door: Together | null = null
   #sources: ReadonlyMap<string, Translator> = new Map()
   #draining = new Map<string, Promise<void>>()
   /** Per source what it is working on, slow ones of earlier batches included. */
   #working = new Map<string, Set<Promise<void>>>()
+  #claims = new Claims()
   #again = new Set<string>()
   /** Per source how many rows stand in front that were being worked on when a gateway died. */
   #suspects = new Map<string, number>()
@@ -83,13 +90,21 @@ export class Inbox {
 
   /** Takes over what a gateway that died was working on, then works. Answers how many those are. */
   async start (): Promise<number> {
+    const adopted = await this.#adopt()
+    this.#tick()
+    return adopted
+  }
+
+  /** What instances that are gone were working on is worked on again. Returns how many. */
+  async #adopt (): Promise<number> {
     const { store, runtime } = this.#o
+    this.#adoptedAt = runtime.mono()
     const [adopted] = await store.commit([{ name: 'adopt_inbox', params: { owner: store.owner, claims_max: CLAIMS_MAX, parked: INBOX_STATE.parked, reason: 'crashed_gateway' satisfies InboxReason, detail: INBOX_REASONS.crashed_gateway, now: runtime.now() } }])
     for (const row of adopted?.rows ?? []) {
       if (row.state === INBOX_STATE.received) this.#suspects.set(String(row.source), (this.#suspects.get(String(row.source)) ?? 0) + 1)
       else this.#o.onSettled({ ...factsOf(row), state: 'parked', reason: 'crashed_gateway', events: 0, waitedMs: runtime.now() - (row.received_at as number) })
     }
-    this.#tick()
+    await this.#claims.release(store)
     return adopted?.rows.length ?? 0
   }
 
@@ -138,6 +153,7 @@ export class Inbox {
 
   async #look (): Promise<void> {
     const { store, runtime } = this.#o
+    if (runtime.mono() - this.#adoptedAt >= ADOPT_MS) await this.#adopt()
     for (const source of this.#sources.keys()) {
       if ((await store.read('inbox_is_due', { source, now: runtime.now() })).length > 0) this.#wake(source)
     }
@@ -171,10 +187,14 @@ export class Inbox {
   }
 
   #begin (row: Claimed, source: Translator, door: Together, working: Set<Promise<void>>): Promise<void> {
+    this.#claims.add(row.key)
     const begun = setImmediate() // large bodies one after the other, and others between them
       .then(() => this.#stopped ? undefined : this.#work(row, source, door))
       .catch((error: unknown) => { this.#o.onError(error, { inbox: row.received.id, source: row.source }) })
-      .finally(() => { working.delete(begun) })
+      .finally(() => {
+        working.delete(begun)
+        this.#claims.done(row.key)
+      })
     working.add(begun)
     return begun
   }
@@ -209,7 +229,7 @@ export class Inbox {
       const end = translated.is === 'events' && translated.events.length > 0 ? await this.#accept(row, translated, door) : await this.#settle(row, endOf(translated))
       if (end !== null) this.#tell(row, end)
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'GW_STORE_FAILED') await this.#storeFailed(row, error)
+      if (error instanceof GatewayError && STORES_FAULT.has(error.code)) await this.#storeFailed(row, error)
       else await this.#failed(row, error)
     }
   }
@@ -253,7 +273,7 @@ export class Inbox {
     } else await this.#insist(row, this.#deferStep(row, afterMs, 1, 'translation_failed', said))
   }
 
-  /** Nothing was kept; it is no fault of the row. */
+  /** It is no fault of the row. Where its end was kept all the same, this changes nothing. */
   async #storeFailed (row: Claimed, error: GatewayError): Promise<void> {
     this.#o.onError(error, { inbox: row.received.id, source: row.source })
     await this.#insist(row, this.#deferStep(row, STORE_AGAIN_MS, 0, null, null))
