@@ -3,25 +3,28 @@
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { isDeepStrictEqual } from 'node:util'
 import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
 import { reconcile } from './delivery/reconcile.ts'
 import { digest } from './events/accept.ts'
 import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
+import { openStore, storeEvents } from './instances.ts'
+import { Intake } from './intake.ts'
+import { audit, unaccounted } from './jobs/audit.ts'
 import { retention, expireHeld } from './jobs/retention.ts'
 import { Jobs } from './jobs/runner.ts'
+import { changes } from './kept.ts'
 import { loadAll, loadSound, type Loaded } from './load.ts'
 import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createRefusals, type Refusal } from './observe/refusals.ts'
+import type { FreeBytes } from './pressure.ts'
 import { startSandbox, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
 import { Shops } from './shops/shops.ts'
 import { createVault, type Vault } from './shops/vault.ts'
 import { Inbox } from './sources/inbox.ts'
-import { openSqlite } from './store/sqlite.ts'
 import { welcome } from './welcome.ts'
 
 /** Within this after a signal: requests answered, sends ended or cut, the store closed. */
@@ -45,7 +48,10 @@ export interface StartOptions {
   out (line: string): void
   /** Log lines, instead of standard output. */
   log?: (line: string) => void
+  /** Goes before the clock of the database. */
   runtime?: Runtime
+  /** Instead of the disk's own word. */
+  freeBytes?: FreeBytes
 }
 
 export interface Gateway {
@@ -87,6 +93,7 @@ class Process {
   #shops!: Shops
   #deliver!: Deliver
   #metrics!: Metrics
+  #intake!: Intake
   #inbox!: Inbox
   #refused!: (refusal: Refusal) => void
   #sandbox: Sandbox | null = null
@@ -108,22 +115,27 @@ class Process {
     const config = this.#config = loaded.config
     this.#log = createLog(config.log.level, this.#options.log)
     const providers = this.#providers = await this.#withSandbox(loaded)
-    this.#store = openSqlite({ path: config.store.path, now: this.#runtime.now })
+    const { store, runtime } = await openStore(config.store, { runtime: this.#runtime, given: this.#options.runtime !== undefined, log: this.#log })
+    this.#store = store
+    this.#runtime = runtime
     this.#undo.push(() => this.#store.close())
     this.#vault = createVault(config.security.encryptionKeys, config.security.personKey)
     this.#shops = new Shops({ store: this.#store, vault: this.#vault, runtime: this.#runtime, config, providers })
     await this.#shops.declare()
     await this.#shops.refreshAll()
-    this.#metrics = createMetrics({ working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy() })
+    const { pressure, capacity } = this.#intake = new Intake({ config, runtime: this.#runtime, log: this.#log, metrics: () => this.#metrics, ...(this.#options.freeBytes && { freeBytes: this.#options.freeBytes }) })
+    this.#undo.push(async () => { pressure.stop() })
+    await pressure.start()
+    this.#metrics = createMetrics({ held: () => this.#store.read('held_accounts', {}), unaccounted: () => unaccounted(this.#store), working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy(), inFlight: () => capacity.inFlight, pressure })
     this.#refused = createRefusals(this.#runtime.now, refused => { this.#log.warn(refused, 'calls from outside were refused') })
     this.#deliver = this.#deliveries(config, providers)
     this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
     this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
-    const adopted = await this.#deliver.start()
-    if (adopted > 0) this.#log.warn({ deliveries: adopted }, 'took over what a gateway that was killed left')
-    this.#undo.push(() => this.#deliver.stop(0))
     const jobs = this.#jobs()
-    await jobs.start(['retention', 'expire_held'])
+    await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
+    this.#deliver.start()
+    this.#undo.push(() => this.#deliver.stop(0))
+    await jobs.start(['retention', 'expire_held', 'audit'])
     this.#undo.push(() => jobs.stop())
     this.#inbox = this.#receiving()
     const unread = await this.#inbox.start()
@@ -167,6 +179,7 @@ class Process {
       config,
       providers,
       sandboxOrigin: this.#sandboxUrl === null ? null : new URL(this.#sandboxUrl).origin,
+      paused: () => this.#intake.pressure.sendsPaused,
       onAttempt: attempt => {
         this.#metrics.attempt(attempt.provider, attempt.outcome, attempt.ms)
         this.#log.info(attempt, 'attempt')
@@ -175,6 +188,7 @@ class Process {
         this.#metrics.refused(refused.provider, refused.reason)
         this.#log.info(refused, 'not sent')
       },
+      onHeld: held => { this.#log.warn(held, held.reason === null ? 'an account works again' : 'an account is held') },
       onError: error => { this.#log.error({ error }, 'a delivery could not be worked on') }
     })
   }
@@ -186,6 +200,7 @@ class Process {
       handlers: {
         retention: job => retention({ store: this.#store, runtime: this.#runtime, ...this.#config.retention, digest })(job),
         expire_held: expireHeld({ store: this.#store, runtime: this.#runtime }),
+        audit: audit({ store: this.#store, runtime: this.#runtime, config: () => this.#config, onFound: found => { this.#log.error(found, 'nobody accounts for what was accepted') } }),
         reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
           store: this.#store,
           runtime: this.#runtime,
@@ -217,7 +232,7 @@ class Process {
     for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
       config, schemas, providers, sources, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
-      deliver: this.#deliver, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready,
+      deliver: this.#deliver, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready, intake: this.#intake,
       onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
@@ -225,6 +240,7 @@ class Process {
   async #listen (config: Config): Promise<Server> {
     const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 60_000, noDelay: true },
       (request, response) => { this.#generation.handler(request, response) })
+    this.#intake.attach(server)
     const port = this.#options.port ?? config.server.port
     await new Promise<void>((resolve, reject) => {
       server.once('error', error => { reject(listenError(error, port, 'PORT')) })
@@ -246,7 +262,7 @@ class Process {
   /** What is in flight ends as it began; the next request meets the new generation. */
   async #reload (): Promise<boolean> {
     const { file, cwd, env, sandbox, port } = this.#options
-    const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, port, sandboxUrl: null, server: this.#config.server })
+    const { loaded, faults } = await loadAll({ file, cwd, env, createSecrets: true, sandbox, port, sandboxUrl: null, started: { server: this.#config.server, store: this.#config.store } })
     const refused = loaded ? modeFaults(loaded, this.#config) : faults
     if (!loaded || refused.length > 0) {
       this.#metrics.reload(false)
@@ -256,9 +272,7 @@ class Process {
     await this.#swap(loaded)
     this.#metrics.reload(true)
     this.#log.info({ file: loaded.config.file }, 'the config was read again; server and store stay as they were started')
-    const { server } = this.#config
-    const changed = (Object.keys(server) as Array<keyof typeof server>).filter(key => !isDeepStrictEqual(server[key], loaded.server[key]))
-    if (changed.length > 0) this.#log.warn({ changed: changed.map(key => SERVER_KEYS[key]) }, 'what changed of server is taken at the next start')
+    for (const { section, changed } of changes(this.#config, loaded.written)) this.#log.warn({ changed }, `what changed of ${section} is taken at the next start`)
     return true
   }
 
@@ -295,13 +309,11 @@ class Process {
     await Promise.all([jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), closed])
     await this.#generation.close()
     await this.#store.close()
+    this.#intake.pressure.stop()
     await this.#sandbox?.close()
     this.#log.flush()
   }
 }
-
-/** As the file calls them. */
-const SERVER_KEYS: Record<keyof Config['server'], string> = { host: 'host', port: 'port', trustProxy: 'trust_proxy', publicUrl: 'public_url' }
 
 /** Whether messages go to the sandbox or to the real providers does not change while it runs. */
 function modeFaults ({ config, files }: Loaded, { sandbox: now }: Config): Fault[] {

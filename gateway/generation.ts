@@ -7,12 +7,14 @@ import type { Config, Provider, Runtime, Store } from './contract.ts'
 import { authenticate, callerOfRequest, openToAll } from './auth.ts'
 import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
+import { forecast } from './delivery/forecast.ts'
 import { deliveryRoutes } from './delivery/routes.ts'
 import { Door } from './events/accept.ts'
 import { eventRoutes } from './events/routes.ts'
 import type { EventSchema } from './events/schemas.ts'
 import { createHttp, violations } from './http.ts'
 import { inboundsOf } from './inbound.ts'
+import type { Intake } from './intake.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
@@ -34,6 +36,7 @@ export interface GenerationParts {
   shops: Shops
   deliver: Deliver
   inbox: Inbox
+  intake: Intake
   metrics: Metrics
   log: Logger
   /** False while starting or stopping. */
@@ -68,17 +71,24 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
 }
 
 function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, inbounds: readonly Inbound[]): void {
-  const { config, providers, store, runtime, vault, shops, deliver, inbox, metrics } = parts
+  const { config, providers, store, runtime, vault, shops, deliver, inbox, metrics, intake: { capacity, pressure } } = parts
   const titleOf = (provider: string) => providers.get(provider)?.title ?? provider
   const person = (phone: string) => vault.fingerprint('person', phone)
   const wake = (accountKey: number) => { deliver.wake(accountKey) }
   const channels = Object.keys(config.channels)
   const cursors = createCursors(text => vault.fingerprint('cursor', text))
 
-  app.register(async scope => { eventRoutes(scope, { door: entrance, caller: callerOfRequest }) })
-  webhookRoutes(app, inbounds, { open: openToAll, onRefused: parts.onRefused })
+  app.register(async scope => {
+    capacity.guardEvents(scope, callerOfRequest)
+    eventRoutes(scope, { door: entrance, caller: callerOfRequest })
+  })
+  const open = (scope: FastifyInstance): void => {
+    openToAll(scope)
+    capacity.guardWebhooks(scope)
+  }
+  webhookRoutes(app, inbounds, { open, onRefused: parts.onRefused })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
-  deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, person, cursors, wake })
+  deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   shopRoutes(app, {
     shops,
     providers,
@@ -88,6 +98,8 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     shopIdPattern: config.shopIdPattern,
     caller: callerOfRequest,
     cursors,
+    forecast: queues => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) }),
+    now: runtime.now,
     violations
   })
   app.get('/v1/providers', { config: { scope: 'shops:read' } }, async () => ({
@@ -95,8 +107,8 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   }))
   app.get('/healthz', { config: { scope: 'public' } }, async () => ({ status: 'ok' }))
   app.get('/readyz', { config: { scope: 'public' } }, async (_request, reply) => {
-    const ready = parts.ready() && store.healthy()
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : store.healthy() ? 'stopping' : 'the store cannot be trusted: see the log' })
+    const why = !store.healthy() ? 'the store cannot be trusted: see the log' : pressure.intakePaused ? 'the disk of the store is nearly full' : parts.ready() ? null : 'stopping'
+    return reply.code(why === null ? 200 : 503).send({ status: why ?? 'ready' })
   })
   app.get('/metrics', { config: { scope: 'public' } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 }

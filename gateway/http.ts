@@ -7,6 +7,8 @@ import type { Detail, Runtime } from './contract.ts'
 import { CODES, type Code, GatewayError } from './errors.ts'
 
 const GOT_CHARS = 100
+/** Any other 503 passes within a second. */
+const RETRY_AFTER_S: Partial<Record<Code, number>> = { GW_OVERLOADED: 2, GW_KEY_OVERLOADED: 1, GW_DISK_FULL: 30 }
 
 export interface HttpOptions {
   runtime: Runtime
@@ -34,7 +36,8 @@ export function createHttp (options: HttpOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) => {
     const known = asGatewayError(error as FastifyError)
     if (known.code === 'GW_INTERNAL') options.onError(error, request.id)
-    if (known.statusCode === 503) void reply.header('retry-after', '1')
+    const retryAfterS = RETRY_AFTER_S[known.code] ?? (known.statusCode === 503 ? 1 : undefined)
+    if (retryAfterS !== undefined) void reply.header('retry-after', String(retryAfterS))
     if (known.code === 'GW_UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer')
     return reply.code(known.statusCode).send(errorBody(known, request.id))
   })

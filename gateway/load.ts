@@ -3,9 +3,11 @@
 
 import { loadConfig } from './config/load.ts'
 import { byPlace } from './config/format.ts'
+import { leaseFaults } from './config/store.ts'
 import type { Environment } from './config/substitute.ts'
 import type { Config, Fault, Files, JsonSchema, Mapper, Provider, SourceFile } from './contract.ts'
 import { loadEventSchemas, type EventSchema } from './events/schemas.ts'
+import type { Kept } from './kept.ts'
 import { createMapper } from './mapping/mapper.ts'
 import { declaredFaults } from './providers/declared.ts'
 import { loadProviders } from './providers/load.ts'
@@ -22,16 +24,16 @@ export interface LoadAllOptions {
   sandbox?: boolean | null
   /** Instead of the file's `server.port`; null or absent keeps the file's. */
   port?: number | null
-  /** Instead of the file's `server`: what a gateway that runs was started with. */
-  server?: Config['server']
+  /** Instead of the file's: what a gateway that runs was started with. */
+  started?: Kept
   /** Address that stands in for the providers, or what gives it once the config is known; null where there is no sandbox. */
   sandboxUrl: string | null | ((config: Config) => string | null)
 }
 
 export interface Loaded {
   config: Config
-  /** As the file has it, also where `config` keeps another one. */
-  server: Config['server']
+  /** As the file has it, also where `config` keeps what was before. */
+  written: Kept
   schemas: Map<string, EventSchema>
   mapper: Mapper
   providers: Map<string, Provider>
@@ -61,7 +63,7 @@ export async function loadSound (options: LoadAllOptions): Promise<Loaded> {
 export async function loadAll (options: LoadAllOptions): Promise<{ loaded: Loaded | null, faults: Fault[] }> {
   const { config: read, faults, files } = await loadConfig(configOptions(options))
   if (read === null) return { loaded: null, faults }
-  const config = options.server ? Object.freeze({ ...read, server: options.server }) : read
+  const config = options.started ? Object.freeze({ ...read, ...options.started }) : read
   const { file: from, faults: unread } = files.read(config.file, { substitute: true })
   if (from === null) return { loaded: null, faults: unread }
   const { schemas, faults: ofSchemas } = loadEventSchemas({ ...config.eventTypes, ...config.recordedTypes }, files, from)
@@ -69,8 +71,8 @@ export async function loadAll (options: LoadAllOptions): Promise<{ loaded: Loade
   const sandboxUrl = typeof options.sandboxUrl === 'function' ? options.sandboxUrl(config) : options.sandboxUrl
   const { providers, faults: ofProviders } = await providersOf({ config, schemas, mapper, files, from, sandboxUrl })
   const { sources, faults: ofSources } = await loadSources({ configs: config.sources, files, from, eventTypes: Object.keys({ ...config.eventTypes, ...config.recordedTypes }) })
-  const all = [...ofSchemas, ...ofProviders, ...declaredFaults(from, providers, config.shops), ...ofSources].toSorted(byPlace)
-  return { loaded: all.length > 0 ? null : { config, server: read.server, schemas, mapper, providers, sources, files }, faults: all }
+  const all = [...ofSchemas, ...ofProviders, ...declaredFaults(from, providers, config.shops), ...leaseFaults(from, config, providers.values()), ...ofSources].toSorted(byPlace)
+  return { loaded: all.length > 0 ? null : { config, written: { server: read.server, store: read.store }, schemas, mapper, providers, sources, files }, faults: all }
 }
 
 function configOptions ({ file, cwd, env, createSecrets, sandbox, port }: LoadAllOptions): Parameters<typeof loadConfig>[0] {

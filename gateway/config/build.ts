@@ -1,15 +1,17 @@
 import { dirname, resolve } from 'node:path'
-import type { ApiKeyConfig, Config, ConnectionConfig, EventTypeConfig, GatewayConnectionConfig, ProviderConfig, RecordedTypeConfig, Scope, Secret, ShopConfig, SourceConfig, Window } from '../contract.ts'
+import type { ApiKeyConfig, Config, ConnectionConfig, EventTypeConfig, GatewayConnectionConfig, OverloadConfig, ProviderConfig, RecordedTypeConfig, Scope, Secret, ShopConfig, SourceConfig, SqliteConfig, Window } from '../contract.ts'
 import { below, pointer } from './pointer.ts'
 import { providerPath, sourcePath } from './semantics.ts'
 import type { Source } from './source.ts'
 import { durationMs } from './units.ts'
 
+const MIB = 1024 * 1024
+
 /** The file's value after the schema and its defaults: what YAML calls the members of Config. */
 export interface Written {
-  server: { host: string, port: number, trust_proxy: string[], public_url: string | null }
+  server: { host: string, port: number, trust_proxy: string[], public_url: string | null, overload: { requests: number, body_mib: number, loop_delay: string, memory_mib: number } }
   log: Config['log']
-  store: Config['store']
+  store: WrittenStore
   sandbox: Config['sandbox']
   security: { encryption_keys: Array<{ id: string }>, api_keys: Array<{ id: string, scopes: Scope[], shops: string[] | '*' }> }
   plans: Record<string, string[]>
@@ -23,6 +25,17 @@ export interface Written {
   shops: WrittenShop[]
 }
 
+/** Of the members those of the other driver have their defaults, or are not there. */
+interface WrittenStore {
+  driver: Config['store']['driver']
+  path?: string
+  synchronous: SqliteConfig['synchronous']
+  allow_data_loss: boolean
+  intake_free_mib: number
+  send_free_mib: number
+  pool: number
+  lease: string
+}
 interface WrittenMessage { channel: string, setup_group: string, kind: EventTypeConfig['kind'], expires_after: string }
 type WrittenType = { schema: string, person: string | null } & { [Key in keyof WrittenMessage]: WrittenMessage[Key] | null }
 interface WrittenProvider {
@@ -48,9 +61,9 @@ export function buildConfig (file: Source, written: Written, secrets: Secrets): 
   const { server, log, store, sandbox, plans, delivery, retention } = written
   return deepFreeze({
     file: file.path,
-    server: { host: server.host, port: server.port, trustProxy: server.trust_proxy, publicUrl: publicUrl(written) },
+    server: { host: server.host, port: server.port, trustProxy: server.trust_proxy, publicUrl: publicUrl(written), overload: buildOverload(written) },
     log: { level: log.level },
-    store: { driver: store.driver, path: resolve(dirname(file.path), store.path) },
+    store: buildStore(file, store, secrets),
     sandbox: { enabled: sandbox.enabled, port: sandbox.port, url: sandbox.url },
     security: buildSecurity(written, secrets),
     plans,
@@ -65,12 +78,29 @@ export function buildConfig (file: Source, written: Written, secrets: Secrets): 
   })
 }
 
+function buildStore (file: Source, { driver, path = '', allow_data_loss: allowDataLoss, ...store }: WrittenStore, secrets: Secrets): Config['store'] {
+  if (driver === 'postgres') return { driver, url: secretAt(secrets, pointer('store', 'url')), pool: store.pool, leaseMs: durationMs(store.lease), allowDataLoss }
+  return {
+    driver,
+    path: resolve(dirname(file.path), path),
+    synchronous: store.synchronous,
+    allowDataLoss,
+    intakeFreeBytes: store.intake_free_mib * MIB,
+    sendFreeBytes: store.send_free_mib * MIB
+  }
+}
+
 function buildSecurity ({ security }: Written, secrets: Secrets): Config['security'] {
   return {
     encryptionKeys: security.encryption_keys.map(({ id }, i) => ({ id, key: secretAt(secrets, pointer('security', 'encryption_keys', i)) })),
     personKey: secretAt(secrets, pointer('security', 'person_key')),
     apiKeys: security.api_keys.map(({ id, scopes, shops }, i): ApiKeyConfig => ({ id, key: secretAt(secrets, pointer('security', 'api_keys', i)), scopes, shops }))
   }
+}
+
+function buildOverload ({ server: { overload } }: Written): OverloadConfig {
+  const { requests, body_mib: bodyMib, loop_delay: loopDelay, memory_mib: memoryMib } = overload
+  return { requests, bodyBytes: bodyMib * MIB, loopDelayMs: durationMs(loopDelay), memoryBytes: memoryMib * MIB }
 }
 
 /** Without a slash at the end. In a sandbox of known port nobody but this machine calls back, so that is its address. */

@@ -42,8 +42,11 @@ export class UnmadeSecret extends HiddenSecret {
   }
 }
 
-/** What a secret is for; each has rules of its own. `webhook`: others sign with it what they send here, so whoever guesses it is believed. */
-export type SecretUse = 'encryption_key' | 'person_key' | 'api_key' | 'provider' | 'webhook'
+/**
+ * What a secret is for; each has rules of its own. `webhook`: others sign with it what they send here, so whoever guesses it is believed.
+ * `database`: the address of one, with the password in it.
+ */
+export type SecretUse = 'encryption_key' | 'person_key' | 'api_key' | 'provider' | 'webhook' | 'database'
 
 /** Why a text cannot serve as this secret, or null. Never repeats the text. */
 export function secretFault (text: string, use: SecretUse): string | null {
@@ -52,7 +55,8 @@ export function secretFault (text: string, use: SecretUse): string | null {
   if (use === 'encryption_key' || use === 'person_key') return keyFault(text)
   if (use === 'api_key' && text.length < 24) return 'the API key has fewer than 24 characters'
   if (use === 'webhook' && text.length < 16) return 'the secret has fewer than 16 characters'
-  return isSample(text) ? 'the secret is a sample value' : null
+  if (isSample(text)) return 'the secret is a sample value'
+  return use === 'database' ? addressFault(text) : null
 }
 
 function keyFault (text: string): string | null {
@@ -63,6 +67,24 @@ function keyFault (text: string): string | null {
   const counts = bytes.every((byte, i) => i === 0 || byte === (bytes[i - 1]! + 1) % 256)
   const phrase = bytes.every(byte => byte >= 0x20 && byte < 0x7f)
   return counts || phrase ? 'the key is not random' : null
+}
+
+function addressFault (text: string): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol)) return 'the secret is no address of a PostgreSQL database'
+  if (url.hostname === '' && !url.searchParams.has('host')) return 'the address names no host'
+  if (url.pathname.length < 2) return 'the address names no database'
+  if (url.pathname.includes('@')) return 'the address has an @ in the name of the database: a / of the password must be written as %2F'
+  if (url.searchParams.has('options')) return 'the address has "options", which the gateway sets itself'
+  return isEncoded(url.username) && isEncoded(url.password) ? null : 'the address has a % in its user or password that stands for nothing'
+}
+
+function isEncoded (text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== null
+  } catch {
+    return false
+  }
 }
 
 function isSample (text: string): boolean {

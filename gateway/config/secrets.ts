@@ -25,6 +25,7 @@ export function declaredSecrets (root: Cursor, sandbox: boolean): Declared[] {
   return [
     ...security.get('encryption_keys').items().map(at => ({ at, use: 'encryption_key' as const })),
     { at: security.get('person_key'), use: 'person_key' },
+    { at: root.get('store', 'url'), use: 'database' },
     ...security.get('api_keys').items().map(at => ({ at, use: 'api_key' as const })),
     ...folders.filter(isThere).flatMap(folder => folder.get('secrets').entries()).flatMap(([, at]) => Array.isArray(at.value) ? at.items() : [at])
       .map(at => ({ at, use: 'webhook' as const })),
@@ -128,6 +129,7 @@ function accept (file: Source, from: Cursor, raw: string, use: SecretUse): Read 
 
 function remedy (use: SecretUse): string {
   if (use === 'provider' || use === 'webhook') return CODES.GW_CONFIG_SECRET.fix
+  if (use === 'database') return 'Write it like postgres://user:password@db.example.com:5432/gateway; of the password, each @ : / ? # % as %40 %3A %2F %3F %23 %25.'
   return 'Make one: node -p "crypto.randomBytes(32).toString(\'base64url\')".'
 }
 

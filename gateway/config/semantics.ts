@@ -7,6 +7,7 @@ import type { Cursor } from './cursor.ts'
 import { didYouMean } from './near.ts'
 import { patternFault } from './pattern.ts'
 import type { Source } from './source.ts'
+import { storeFaults } from './store.ts'
 import { durationMs } from './units.ts'
 
 /** A request holds its place in the limits as long as it runs; longer ones would starve the rest. */
@@ -116,6 +117,8 @@ function values (file: Source, root: Cursor, sandboxOn: boolean): Fault[] {
       .map(at => wrong(file, at, 'is no address or network', 'Write it like 10.0.0.0/8.')),
     ...publicUrl(file, root.get('server', 'public_url')),
     ...ports(file, root, sandboxOn),
+    ...durability(file, root.get('store')),
+    ...storeFaults(file, root),
     ...sandbox.text() !== null && !isLoopback(sandbox.text()!)
       ? [wrong(file, sandbox, 'is not http:// on a loopback address', 'Write it like http://127.0.0.1:8081.')]
       : [],
@@ -134,6 +137,17 @@ function ports (file: Source, root: Cursor, sandboxOn: boolean): Fault[] {
   const within = sandboxOn && root.get('sandbox', 'url').value === null
   if (!within || !port.value || port.value !== root.get('server', 'port').value) return []
   return [wrong(file, port, 'is the gateway\'s own port', 'Give the sandbox another one; 0 takes any that is free.')]
+}
+
+function durability (file: Source, store: Cursor): Fault[] {
+  const [synchronous, intake, sends] = [store.get('synchronous'), store.get('intake_free_mib'), store.get('send_free_mib')]
+  const unsafe = ['normal', 'off'].includes(synchronous.text() ?? '') && store.get('allow_data_loss').value !== true
+  return [
+    ...unsafe ? [wrong(file, synchronous, 'loses accepted events when the power fails', 'Write full; or set allow_data_loss: true beside it where that may be.')] : [],
+    ...typeof intake.value === 'number' && typeof sends.value === 'number' && sends.value > intake.value
+      ? [wrong(file, sends, 'is more than intake_free_mib: what is taken in must stop first', 'Give less than intake_free_mib.')]
+      : []
+  ]
 }
 
 function publicUrl (file: Source, at: Cursor): Fault[] {
