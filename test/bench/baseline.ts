@@ -53,7 +53,7 @@ function scopeOf (event: Posted): MappingScope {
     shop: { id: event.shop, name: 'Acme', domain: 'acme.example' },
     connection: { account_id: 'bench-account', settings: {} },
     event: { id: event.id, source: '/bench', type: event.type, time: new Date(runtime.now()).toISOString() },
-    delivery: { id, key: id, attempt: 1 }
+    delivery: { id, key: id, attempt: 1, record_only: false }
   }
 }
 

@@ -11,7 +11,8 @@ import { eventOf } from '../helpers/load.ts'
 export interface LoadArguments {
   url: string
   api_key: string
-  shop: string
+  /** One, or several that take turns. */
+  shop: string | readonly string[]
   /** Begins the ids, so that two runs share none. */
   prefix: string
   connections: number
@@ -29,6 +30,8 @@ export interface Result {
   accepted: number
   /** Answers that were no 202, or events within that were not accepted. */
   other: number
+  /** The first of those, cut. */
+  odd: string | null
   /** Accepted per second, after the warm-up. */
   per_second: number
   /** Epoch ms of the first request. */
@@ -40,11 +43,11 @@ export interface Result {
 const options = JSON.parse(process.argv[2] as string) as LoadArguments
 const { hostname, port, host } = new URL(options.url)
 const ID = '@@@@@@@@@@'
-const [before, after] = parts()
+const shops = [options.shop].flat().map(parts)
 
 /** The event's JSON before and after its id. */
-function parts (): [string, string] {
-  const text = JSON.stringify({ ...eventOf({ id: '6001', shop: options.shop }), id: ID })
+function parts (shop: string): [string, string] {
+  const text = JSON.stringify({ ...eventOf({ id: '6001', shop }), id: ID })
   return text.split(ID) as [string, string]
 }
 
@@ -52,6 +55,7 @@ const HEAD = `POST /v1/events HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer
 let n = 0
 let accepted = 0
 let other = 0
+let odd: string | null = null
 let open = 0
 let warmAccepted = 0
 let warmAt = 0
@@ -64,7 +68,10 @@ function nextRequest (): string | null {
   if (n >= most || performance.now() >= endsAt) return null
   const count = Math.min(options.batch, most - n)
   let body = ''
-  for (let i = 0; i < count; i++) body += `${i === 0 ? '' : ','}${before}${options.prefix}-${n++}${after}`
+  for (let i = 0; i < count; i++) {
+    const [before, after] = shops[n % shops.length] as [string, string]
+    body += `${i === 0 ? '' : ','}${before}${options.prefix}-${n++}${after}`
+  }
   if (options.batch > 1) body = `[${body}]`
   return `${HEAD}${body.length}\r\n\r\n${body}`
 }
@@ -103,7 +110,10 @@ function run (socket: Socket): void {
 function count (answer: string, ms: number): void {
   const good = answer.startsWith('HTTP/1.1 202') ? answer.split('"status":"accepted"').length - 1 : 0
   accepted += good
-  if (good === 0) other++
+  if (good === 0) {
+    other++
+    odd ??= answer.slice(0, 500)
+  }
   if (warmAt === 0 && performance.now() - startedAt >= (options.warm_up_seconds ?? 0) * 1000) {
     warmAt = performance.now()
     warmAccepted = accepted
@@ -116,6 +126,7 @@ function report (): void {
   const result: Result = {
     accepted,
     other,
+    odd,
     per_second: (accepted - warmAccepted) / (performance.now() - warmAt) * 1000,
     first_at: performance.timeOrigin + startedAt,
     p50_ms: sorted[Math.floor(sorted.length * 0.5)] ?? 0,

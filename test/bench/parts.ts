@@ -44,8 +44,8 @@ export interface Provider extends Listening {
   reset (): Promise<void>
   /** Resolves when n more arrived since the last reset. */
   until (n: number): Promise<Counted>
-  /** What it answers from now on; 202 is counted, nothing else is. */
-  answer (status: number, retryAfterS?: number): Promise<void>
+  /** What it answers from now on, and how long that takes; 202 is counted, nothing else is. */
+  answer (status: number, more?: { retryAfterS?: number, afterMs?: number }): Promise<void>
 }
 
 export async function startProvider (): Promise<Provider> {
@@ -57,11 +57,41 @@ export async function startProvider (): Promise<Provider> {
   return Object.assign(process, {
     async reset () { await control('POST', 'reset') },
     async until (n: number) { return await control('GET', `until?n=${n}`) as Counted },
-    async answer (status: number, retryAfterS?: number) { await control('POST', `answer?status=${status}${retryAfterS === undefined ? '' : `&retry_after=${retryAfterS}`}`) }
+    async answer (status: number, { retryAfterS, afterMs = 0 }: { retryAfterS?: number, afterMs?: number } = {}) {
+      await control('POST', `answer?status=${status}&after_ms=${afterMs}${retryAfterS === undefined ? '' : `&retry_after=${retryAfterS}`}`)
+    }
   })
 }
 
 export type Kind = 'gateway' | 'accept' | 'deliver'
+
+export interface GatewayOptions {
+  /** URL of an empty database, instead of a file in the folder. */
+  database?: string
+  /** So many shops more, each with an account of its own: `s1.example` … */
+  shops?: number
+  /** Requests at once, instead of the manifest's. */
+  concurrency?: number
+  /** Processor, instead of the one that is measured. */
+  core?: number
+}
+
+/** The bench's config with other parts. */
+function configText ({ database, shops = 0, concurrency }: GatewayOptions): string {
+  const root = join(import.meta.dirname, '..', '..')
+  const text = readFileSync(join(import.meta.dirname, 'gateway.config.yaml'), 'utf8')
+    .replaceAll('../../schemas', join(root, 'schemas'))
+    .replace('bench: { path: provider }', `bench: { path: ${join(import.meta.dirname, 'provider')}${concurrency === undefined ? '' : `, concurrency: ${concurrency}`} }`)
+  const stored = database === undefined ? text : text.replace(/^store:\n(?: .*\n)+/m, 'store: { driver: postgres, url: { env: DATABASE_URL } }\n')
+  const more = Array.from({ length: shops }, (_, n) => `  - { id: s${n + 1}.example, name: S, domain: s.example, plan: pro, connections: [{ provider: bench, secrets: { api_key: { env: BENCH_API_KEY } }, account_id: account-${n + 1}, ready: [back_in_stock] }] }\n`)
+  return stored.trimEnd() + '\n' + more.join('')
+}
+
+/** The gateway with other parts than the shipped ones. */
+export async function startGatewayWith (options: GatewayOptions, provider: Provider, dataDir: string): Promise<Listening> {
+  const env = { STAND_IN_URL: provider.url, BENCH_API_KEY: API_KEY, GATEWAY_DATA: dataDir, DATABASE_URL: options.database }
+  return await startGatewayProcess({ config: { text: configText(options) }, dataDir, env, core: options.core ?? MEASURED, nodeArgs: profiling() })
+}
 
 /** The gateway, or a baseline that keeps nothing. */
 export async function startMeasured (kind: Kind, provider: Provider, dataDir: string): Promise<Listening> {
@@ -122,4 +152,11 @@ export function median (values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] as number : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}
+
+export interface Figure { name: string, gateway: number[], baseline: number[] | null, aim: string, value: number, shown: string, met: boolean }
+
+export function ratioFigure (name: string, { gateway, baseline }: { gateway: number[], baseline: number[] }, aim: number | null): Figure {
+  const value = median(gateway) / median(baseline)
+  return { name, gateway, baseline, aim: aim === null ? '' : `>= ${aim}`, value, shown: value.toFixed(2), met: aim === null || value >= aim }
 }

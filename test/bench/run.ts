@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { canPin, type Listening } from '../helpers/gateway-process.ts'
-import { fsyncP50Ms, type Kind, load, median, memoryOf, type Provider, SHOP, startMeasured, startProvider, Workspace } from './parts.ts'
+import { type Figure, fsyncP50Ms, type Kind, load, median, memoryOf, type Provider, ratioFigure, SHOP, startMeasured, startProvider, Workspace } from './parts.ts'
+import { compareStores } from './stores.ts'
 
-const { values: flags } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: 'a,b,c,d' }, runs: { type: 'string' } } })
+const { values: flags } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: 'a,b,c,d,e,f,g' }, runs: { type: 'string' } } })
 const RUNS = Number(flags.runs ?? (flags.quick ? 1 : 5))
 const SECONDS = flags.quick ? 3 : 4
 const WARM_UP_S = 1
@@ -19,8 +20,6 @@ const WAITING_FEW = 1000
 const WAITING_MANY = flags.quick ? 50_000 : 1_000_000
 /** The provider asks for this pause while a backlog is made. */
 const PAUSE_S = 2
-
-interface Figure { name: string, gateway: number[], baseline: number[] | null, aim: string, value: number, shown: string, met: boolean }
 
 const workspace = new Workspace(join(import.meta.dirname, '..', '..', 'data'))
 
@@ -65,11 +64,6 @@ async function alternate (provider: Provider, baseline: Kind, run: (process: Lis
   return of
 }
 
-function ratioFigure (name: string, { gateway, baseline }: { gateway: number[], baseline: number[] }, aim: number | null): Figure {
-  const value = median(gateway) / median(baseline)
-  return { name, gateway, baseline, aim: aim === null ? '' : `>= ${aim}`, value, shown: value.toFixed(2), met: aim === null || value >= aim }
-}
-
 async function figureA (provider: Provider): Promise<Figure[]> {
   const alone = await alternate(provider, 'accept', accepting(SHOP.held, 1, 64))
   const busy: number[] = []
@@ -103,7 +97,7 @@ class Backlog {
 
   static async make (waiting: number): Promise<Backlog> {
     const provider = await startProvider()
-    await provider.answer(429, PAUSE_S)
+    await provider.answer(429, { retryAfterS: PAUSE_S })
     const backlog = new Backlog(await startMeasured('gateway', provider, workspace.folder()), provider)
     await backlog.post(waiting)
     return backlog
@@ -119,7 +113,7 @@ class Backlog {
     await this.#provider.reset()
     await this.#provider.answer(202)
     const { first_at: firstAt, last_at: lastAt } = await this.#provider.until(n)
-    await this.#provider.answer(429, PAUSE_S)
+    await this.#provider.answer(429, { retryAfterS: PAUSE_S })
     await wait(500) // what was in flight ends
     return n / (lastAt - firstAt) * 1000
   }
@@ -174,6 +168,7 @@ try {
   if (wanted.includes('c')) figures.push(...await figureC(provider))
   await provider.kill('SIGKILL')
   if (wanted.includes('d')) figures.push(...await figureD())
+  if (['e', 'f', 'g'].some(figure => wanted.includes(figure))) figures.push(...await compareStores(wanted, { runs: RUNS, quick: flags.quick, workspace }))
 } finally {
   workspace.remove()
 }

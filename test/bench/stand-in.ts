@@ -3,7 +3,7 @@
 //   POST /<provider>/…       202, counted; or what /control/answer set
 //   GET  /control/until?n=   answers when n more were counted since the last reset: { count, first_at, last_at } in epoch ms
 //   POST /control/reset      counts from 0
-//   POST /control/answer?status=429&retry_after=2
+//   POST /control/answer?status=429&retry_after=2&after_ms=40   after_ms: how long each answer takes
 //
 // An argument names an append-only file of the keys received with their time of arrival.
 
@@ -17,6 +17,7 @@ let count = 0
 let firstAt = 0
 let lastAt = 0
 let status = 202
+let afterMs = 0
 let head: Record<string, string> = JSON_TYPE
 let awaited: { n: number, response: ServerResponse } | null = null
 const [path] = process.argv.slice(2)
@@ -46,6 +47,7 @@ function control (url: URL, response: ServerResponse): void {
   if (url.pathname === '/control/reset') count = 0
   if (url.pathname === '/control/answer') {
     status = Number(url.searchParams.get('status'))
+    afterMs = Number(url.searchParams.get('after_ms'))
     const retryAfter = url.searchParams.get('retry_after')
     head = retryAfter === null ? JSON_TYPE : { ...JSON_TYPE, 'retry-after': retryAfter }
   }
@@ -68,9 +70,15 @@ const server = createServer((request, response) => {
   else keep(request, file)
   request.on('end', () => {
     counted()
-    response.writeHead(status, head)
-    response.end('{}')
+    if (afterMs > 0) setTimeout(() => { answer(response) }, afterMs)
+    else answer(response)
   })
 })
+
+function answer (response: ServerResponse): void {
+  response.writeHead(status, head)
+  response.end('{}')
+}
+
 server.keepAliveTimeout = 600_000
 server.listen(0, '127.0.0.1', () => { console.log(`stand-in listening on http://127.0.0.1:${(server.address() as AddressInfo).port}`) })
