@@ -18,7 +18,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
   const nothing = new Map()
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, metrics: {} as never, log: {} as never,
+    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, metrics: {} as never, log: {} as never,
     ready: () => true,
     onRefused () {},
     onRoute: ({ method, url }) => { found.push({ method: String(method), url }) }
@@ -49,6 +49,7 @@ t.test('a route that names no scope does not come up', async t => {
 
 t.test('with another shop\'s key, what takes an id answers as if there were nothing', async t => {
   const bodies: Record<string, unknown> = {
+    'POST /v1/deliveries/:id/send-again': { mode: 'send', reason: 'theirs' },
     'PUT /v1/shops/:shop': { name: 'X', domain: 'x.example', plan: 'pro' },
     'PUT /v1/shops/:shop/channels/:channel': { provider: 'herald' },
     'PUT /v1/shops/:shop/providers/:provider/connection': { secrets: { api_key: 'key_stolen_0123456789' } }
@@ -125,7 +126,7 @@ t.test('no answer, log line or metric holds a secret, a key of a row or, outside
 
 t.test('fields of the main answers', async t => {
   const { body: delivery } = await app.ask('GET', `/v1/deliveries/${deliveryId}`)
-  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'provider_message_id', 'due_at', 'expires_at', 'created_at', 'finished_at', 'adjusted_settings', 'calls'])
+  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'provider_message_id', 'due_at', 'expires_at', 'created_at', 'finished_at', 'mode', 'again_of', 'sent_again', 'adjusted_settings', 'calls'])
   t.strictSame(Object.keys(delivery.event as Body), ['id', 'source', 'type', 'source_id', 'time', 'received_at', 'data'])
   t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome', 'provider_message_id'])
   const { body: shop } = await app.ask('GET', '/v1/shops/acme.example')

@@ -6,6 +6,7 @@ import { request } from 'undici'
 import { checkNode } from '../../gateway/app.ts'
 import { FaultsFound } from '../../gateway/load.ts'
 import { anEvent, CONFIG, deliveryOf, halfway, makeApp, movable, startApp, until } from '../helpers/app.ts'
+import { onlySqlite } from '../helpers/stores.ts'
 
 const free = () => new Promise<number>((resolve, reject) => {
   const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
@@ -70,7 +71,7 @@ t.test('a request in flight is answered when it stops, and its event is kept', a
   t.ok(await app.delivery('going-1'))
 })
 
-t.test('a second gateway on the same data is refused, and disturbs nothing', async t => {
+t.test('a second gateway on the same data is refused, and disturbs nothing', onlySqlite('instances share a database'), async t => {
   const app = await startApp(t)
   const second = makeApp(t, { dir: app.dir, env: app.env })
   await t.rejects(second.start(), { code: 'GW_STORE_LOCKED' })

@@ -3,6 +3,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { anEvent, CONFIG, deliveryOf, movable, startApp, until, type Answered, type App, type Body } from '../helpers/app.ts'
+import { onlySqlite } from '../helpers/stores.ts'
 
 const DAY_MS = 24 * 3_600_000
 const REFUSED = { status: 422, body: { error: { code: 'GW_REQUEST_INVALID' } } }
@@ -190,7 +191,7 @@ t.test('a reload that would send to the real providers, or no longer to them, is
   t.equal((await app.ask('GET', '/v1/shops/late.example')).status, 200)
 })
 
-t.test('while the disk is full nothing is accepted, and the gateway says that it is not ready; then it is again', async t => {
+t.test('while the disk is full nothing is accepted, and the gateway says that it is not ready; then it is again', onlySqlite('the disk of a database is its own'), async t => {
   const app = await startApp(t)
   const { exec } = DatabaseSync.prototype
   const mend = () => { DatabaseSync.prototype.exec = exec }

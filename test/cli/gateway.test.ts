@@ -171,6 +171,22 @@ t.test('shops list and show', async t => {
   t.strictSame(JSON.parse((await ask(['shops', 'show', 'acme.example', '--json'])).out), details)
 })
 
+t.test('forecast tells how long what waits takes, or what it waits for, of one channel or of all', async t => {
+  const told = (setup_group: string, more: object) => ({ setup_group, waiting: 0, at_least: false, held_reason: null, sentence: null, seconds: 0, until: '2026-11-22T00:00:00.000Z', limited_by: 'nothing', ...more })
+  const body = {
+    ...told('', {}), shop: 'acme.example', channel: 'sms', provider: 'courier',
+    queues: [told('idle', {}), told('wave', { waiting: 100_000, at_least: true, seconds: 7511.4, limited_by: 'window' }), told('held', { waiting: 3, held_reason: 'setup_open', sentence: 'Not finished.', seconds: null, until: null, limited_by: null })]
+  }
+  const { ask, seen } = await play(t, ({ url }) => ({ body: url.endsWith('/forecast') ? body : { channels: { sms: {}, mail: {} } } }))
+  const { code, out } = await ask(['forecast', 'acme.example', 'sms'])
+  t.equal(code, 0)
+  t.match(out, /wave +at least 100000 +at least 2 h 5 m \(2026-11-22T00:00:00\.000Z\) +window/)
+  t.match(out, /held +3 +held {2}setup_open: Not finished\./)
+  t.match(out, /idle +0 +- +-/)
+  t.strictSame(JSON.parse((await ask(['forecast', 'acme.example', '--json'])).out), { items: [body, body] })
+  t.strictSame(seen.map(({ url }) => url), ['/v1/shops/acme.example/channels/sms/forecast', '/v1/shops/acme.example', '/v1/shops/acme.example/channels/sms/forecast', '/v1/shops/acme.example/channels/mail/forecast'])
+})
+
 t.test('a gateway that is not there, or is none, is told as such', async t => {
   const gone = await within(['shops', 'list', '--json', '--url', 'http://127.0.0.1:1', '--key', 'k'])
   t.equal(gone.code, 1)

@@ -32,6 +32,9 @@ const CASES: Case[] = [
   { code: 'GW_CONFIG_VALUE', what: 'a public address without TLS', find: 'https://sms.acme.example/in/', put: 'http://sms.acme.example', at: 'http://sms' },
   { code: 'GW_CONFIG_VALUE', what: 'a public address with a query', find: 'https://sms.acme.example/in/', put: 'https://sms.acme.example/?a=b', at: 'https://sms' },
   { code: 'GW_CONFIG_VALUE', what: 'a public address with a password', find: 'https://sms.acme.example/in/', put: 'https://a:b@sms.acme.example', at: 'https://a:b' },
+  { code: 'GW_CONFIG_VALUE', what: 'R5: durability that loses accepted events', find: 'synchronous: full', put: 'synchronous: normal', at: 'normal\n' },
+  { code: 'GW_CONFIG_VALUE', what: 'R5: and none at all', find: 'synchronous: full', put: 'synchronous: off', at: 'off\n  allow' },
+  { code: 'GW_CONFIG_VALUE', what: 'R7: sends that stop before what is taken in', find: 'send_free_mib: 32', put: 'send_free_mib: 65', at: '65\n' },
   { code: 'GW_CONFIG_VALUE', what: 'a public address that is none', find: 'https://sms.acme.example/in/', put: 'sms.acme.example', at: 'sms.acme.example\nlog' },
   { code: 'GW_CONFIG_SECRET', what: 'a provider\'s secret in the file', find: '        - file: keys/absent-signing-before.key\n          env: SIGNING_BEFORE\n          generate: true', put: '        - sk_live_4242', at: 'sk_live_4242' },
   { code: 'GW_CONFIG_SECRET', what: 'an empty secret of a rotation', find: '', put: '', at: 'SIGNING_BEFORE', env: { SIGNING_BEFORE: '\n' } },
@@ -404,7 +407,9 @@ t.test('the example for one machine loads with the variables its .env.example na
 })
 
 t.test('the examples declare the event types and plans of the shipped config', async t => {
-  const [shipped, example] = ['gateway.config.yaml', 'config/examples/embedded.yaml'].map(file => parse(readFileSync(join(ROOT, file), 'utf8')))
-  t.strictSame(Object.keys(example.event_types), Object.keys(shipped.event_types))
-  t.strictSame(example.plans, shipped.plans)
+  const [shipped, ...examples] = ['gateway.config.yaml', 'config/examples/embedded.yaml', 'config/examples/scaled-out.yaml'].map(file => parse(readFileSync(join(ROOT, file), 'utf8')))
+  for (const example of examples) {
+    t.strictSame(Object.keys(example.event_types), Object.keys(shipped.event_types))
+    t.strictSame(example.plans, shipped.plans)
+  }
 })

@@ -7,7 +7,7 @@ import t from 'tap'
 import { isMap, isScalar, parseDocument, Scalar } from 'yaml'
 import type { Document, Pair } from 'yaml'
 import type { Code } from '../../gateway/errors.ts'
-import { environment, FILES, FULL, load } from './valid.ts'
+import { environment, FILES, FULL, FULL_POSTGRES, load } from './valid.ts'
 
 type Schema = Record<string, unknown>
 type Path = Array<string | number>
@@ -18,7 +18,12 @@ const SCHEMA = JSON.parse(readFileSync(new URL('../../schemas/gateway.config.sch
 const ANNOTATIONS = new Set(['$schema', 'title', 'description', 'default', 'examples', 'properties', 'items'])
 const MARK = ' HERE'
 
-/** Every rule with the path of a value of FULL that it holds for. */
+/** The valid config in which a path stands: what only one of the two stores knows is in one of them. */
+function fullWith (path: Path): string {
+  return parseDocument(FULL).hasIn(path) ? FULL : FULL_POSTGRES
+}
+
+/** Every rule with the path of a value of a valid config that it holds for. */
 function rules (schema: Schema, path: Path = [], name = ''): Rule[] {
   const own = Object.keys(schema).filter(keyword => !ANNOTATIONS.has(keyword))
     .map(keyword => ({ name: `${name}/${keyword}`, keyword, path, schema }))
@@ -30,7 +35,7 @@ function rules (schema: Schema, path: Path = [], name = ''): Rule[] {
   return [...own.filter(rule => !(rule.keyword === 'additionalProperties' && rest !== false)), ...properties, ...items, ...members, ...branches(schema, path, name)]
 }
 
-// Of an anyOf over values (not over required keys) the branch that FULL's value takes has rules of its own.
+// Of an anyOf over values (not over required keys) the branch that the valid config's value takes has rules of its own.
 function branches (schema: Schema, path: Path, name: string): Rule[] {
   const list = (schema['anyOf'] ?? []) as Schema[]
   const taken = Array.isArray(path.length === 0 ? {} : valueAt(path)) ? 'array' : 'object'
@@ -38,7 +43,7 @@ function branches (schema: Schema, path: Path, name: string): Rule[] {
 }
 
 function firstKey (path: Path): string {
-  const map = parseDocument(FULL).getIn(path)
+  const map = parseDocument(fullWith(path)).getIn(path)
   if (!isMap(map)) throw new Error(`the valid config has no map at ${path.join('/')}`)
   return String((map.items[0] as Pair<Scalar>).key.value)
 }
@@ -82,13 +87,13 @@ function wrongType (type: unknown): unknown {
 }
 
 function valueAt (path: Path): unknown {
-  const doc = parseDocument(FULL)
+  const doc = parseDocument(fullWith(path))
   const node = doc.getIn(path, true)
   return isScalar(node) ? node.value : (node as { toJSON (): unknown }).toJSON()
 }
 
 function replaced ({ path }: Rule, value: unknown, code: Code): Broken {
-  return marked(code, doc => {
+  return marked(path, code, doc => {
     const node = doc.createNode(value, { flow: true })
     doc.setIn(path, node)
     return path.length === 0 ? doc.contents : node
@@ -96,7 +101,7 @@ function replaced ({ path }: Rule, value: unknown, code: Code): Broken {
 }
 
 function added ({ path }: Rule, key: string, code: Code): Broken {
-  return marked(code, doc => {
+  return marked(path, code, doc => {
     const name = doc.createNode(key)
     const node = doc.createNode(valueFor(path))
     const map = path.length === 0 ? doc.contents : doc.getIn(path)
@@ -114,7 +119,7 @@ function valueFor (path: Path): unknown {
 }
 
 function repeated ({ path }: Rule): Broken {
-  return marked('GW_CONFIG_DUPLICATE', doc => {
+  return marked(path, 'GW_CONFIG_DUPLICATE', doc => {
     const node = doc.createNode(valueAt([...path, 0]), { flow: true })
     doc.addIn(path, node)
     return node
@@ -123,7 +128,7 @@ function repeated ({ path }: Rule): Broken {
 
 // A missing key is told at the key of what misses it, or at the first key of an item of a list.
 function without ({ path }: Rule, keys: string[], keep?: string): Broken {
-  const text = edited(doc => {
+  const text = edited(path, doc => {
     for (const key of keys) if (key !== keep) doc.deleteIn([...path, key])
   })
   const doc = parseDocument(text)
@@ -139,14 +144,14 @@ function keyOffset (doc: Document, path: Path): number {
   return (pair.key as Scalar).range![0]
 }
 
-function edited (change: (doc: Document) => void): string {
-  const doc = parseDocument(FULL)
+function edited (path: Path, change: (doc: Document) => void): string {
+  const doc = parseDocument(fullWith(path))
   change(doc)
   return doc.toString({ lineWidth: 0 })
 }
 
-function marked (code: Code, change: (doc: Document) => unknown): Broken {
-  const yaml = edited(doc => {
+function marked (path: Path, code: Code, change: (doc: Document) => unknown): Broken {
+  const yaml = edited(path, doc => {
     const node = change(doc)
     if (isScalar(node) || (typeof node === 'object' && node !== null)) (node as Scalar).comment = MARK
   })
@@ -158,10 +163,13 @@ function lineOf (text: string, offset: number): number {
 }
 
 t.test('the config with every key in it is right, so that what is broken below is the one thing wrong', async t => {
-  const dir = t.testdir({ ...FILES, 'gateway.config.yaml': FULL })
-  const { faults, config } = await load(dir)
-  t.strictSame(faults, [])
-  t.ok(config)
+  const dir = t.testdir({ ...FILES, 'gateway.config.yaml': '' })
+  for (const full of [FULL, FULL_POSTGRES]) {
+    writeFileSync(join(dir, 'gateway.config.yaml'), full)
+    const { faults, config } = await load(dir)
+    t.strictSame(faults, [])
+    t.ok(config)
+  }
 })
 
 t.test('every rule of the schema has a way to be broken here', async t => {
@@ -170,8 +178,7 @@ t.test('every rule of the schema has a way to be broken here', async t => {
 })
 
 t.test('every key of the schema stands in the config that is broken here', async t => {
-  const doc = parseDocument(FULL)
-  const missing = rules(SCHEMA).filter(({ path }) => path.length > 0 && !doc.hasIn(path)).map(({ name }) => name)
+  const missing = rules(SCHEMA).filter(({ path }) => path.length > 0 && !parseDocument(fullWith(path)).hasIn(path)).map(({ name }) => name)
   t.strictSame(missing, [])
 })
 
@@ -209,7 +216,7 @@ t.test('every key of the schema has a description and an example, and a default 
   const walk = (schema: Schema, name: string): void => {
     for (const [key, child] of Object.entries((schema['properties'] ?? {}) as Record<string, Schema>)) {
       if (typeof child['description'] !== 'string' || !Array.isArray(child['examples'])) lacking.push(`${name}/${key}`)
-      const needsDefault = !((schema['required'] ?? []) as string[]).includes(key) && !['env', 'file', 'prefix', 'path'].includes(key)
+      const needsDefault = !((schema['required'] ?? []) as string[]).includes(key) && !['env', 'file', 'prefix', 'path', 'url'].includes(key)
       if (needsDefault && !('default' in child)) lacking.push(`${name}/${key} default`)
       walk(child, `${name}/${key}`)
     }

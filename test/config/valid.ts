@@ -8,12 +8,21 @@ server:
   port: 8080
   trust_proxy:
     - 10.0.0.0/8
+  overload:
+    requests: 512
+    body_mib: 16
+    loop_delay: 200ms
+    memory_mib: 1024
   public_url: https://sms.acme.example/in/
 log:
   level: info
 store:
   driver: sqlite
   path: data/gateway.db
+  synchronous: full
+  allow_data_loss: false
+  intake_free_mib: 64
+  send_free_mib: 32
 sandbox:
   enabled: true
   port: 8081
@@ -130,6 +139,17 @@ shops:
           - things
 `
 
+/** The same with the other store: what only one driver knows stands in one of the two. */
+export const FULL_POSTGRES = FULL.replace(/^store:\n(?: .*\n)+/m, `store:
+  driver: postgres
+  url:
+    env: DATABASE
+    file: keys/absent.url
+  pool: 4
+  lease: 30s
+  allow_data_loss: false
+`)
+
 /** The least that is a config. */
 export const SMALL = `version: 1
 store: { path: data/gateway.db }
@@ -147,7 +167,8 @@ export const FILES = { 'thing.schema.json': '{}', alpha: { 'provider.yaml': 'id:
 
 /** Values for every variable the two configs name; each call makes new ones. */
 export function environment (): Record<string, string> {
-  return Object.fromEntries(['KEY_ONE', 'PERSON', 'CALLER', 'ACME_KEY', 'SIGNING', 'SIGNING_BEFORE', 'OUR_KEY', 'CLIENT'].map(name => [name, secret()]))
+  const names = ['KEY_ONE', 'PERSON', 'CALLER', 'ACME_KEY', 'SIGNING', 'SIGNING_BEFORE', 'OUR_KEY', 'CLIENT']
+  return { ...Object.fromEntries(names.map(name => [name, secret()])), DATABASE: `postgres://gateway:${secret()}@db.example.com/gateway` }
 }
 
 /** Loads `gateway.config.yaml` of a folder, without making files. */

@@ -1,13 +1,10 @@
 // A provider that tells no repeats apart and makes a message of each request, but lists what it made; it loses answers as a test says.
 
-import { copyFileSync, existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Answer, Ask, LostRequest, Provider, Reconciled, Step, Store } from '../../gateway/contract.ts'
 import { reconcile, type Again, type ReconcileOptions } from '../../gateway/delivery/reconcile.ts'
 import type { Exchange, Reply } from '../helpers/fault-server.ts'
 import { HOUR_MS, shop } from '../helpers/make.ts'
-import { tempDir } from '../helpers/tmp.ts'
 import { world, type World, type WorldOptions } from './world.ts'
 
 export interface Message { id: string, at: number, key: string, failed?: boolean, busy?: boolean }
@@ -113,26 +110,22 @@ export async function lost (t: Test, carrier: Carrier, count = 1, more: WorldOpt
   }
 }
 
-/** The files of a world as they are at this moment, without a clean stop. */
-export function wreck (t: Test, { path }: World): string {
-  const dir = tempDir(t)
-  for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, join(dir, `gateway.db${suffix}`))
-  return dir
-}
-
-/** The store; told before and after each unit it takes. */
-export function watched (store: Store, tell: (unit: Step[], when: 'before' | 'after') => void): Store {
+/** The store; told before and after each unit it takes. What is thrown there fails the unit. */
+export function watched (store: Store, tell: (unit: Step[], when: 'before' | 'after') => void | Promise<void>): Store {
   return {
     owner: store.owner,
     epoch: store.epoch,
     nextKey: table => store.nextKey(table),
+    slots: store.slots,
+    listen: events => store.listen(events),
+    tell: news => { store.tell(news) },
     healthy: () => store.healthy(),
     close: () => store.close(),
     read: (name, params) => store.read(name, params),
     async commit (unit) {
-      tell(unit, 'before')
+      await tell(unit, 'before')
       const results = await store.commit(unit)
-      tell(unit, 'after')
+      await tell(unit, 'after')
       return results
     }
   }

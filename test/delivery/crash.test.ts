@@ -1,11 +1,8 @@
 // Deliveries whose preparing ends with the process, crash after crash: the guilty ones are found, and no other is blamed.
 
-import { copyFileSync, existsSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/fake-runtime.ts'
 import { bodyOf, request, shop } from '../helpers/make.ts'
-import { tempDir } from '../helpers/tmp.ts'
 import { keysOf, world, type World } from './world.ts'
 
 const COUNT = 6
@@ -19,8 +16,7 @@ interface Life {
   claims: number[]
   /** What it had sent when it died. */
   sent: string[]
-  /** Where its files are as it left them; null while it lives. */
-  left: string | null
+  dead: boolean
   /** Sets its clock, which stands otherwise. */
   at (now: number): void
 }
@@ -32,17 +28,17 @@ async function live (t: Test, { guilty, before, shops = ['a'] }: LifeOptions): P
   const claims: number[] = []
   const die = (): never => {
     life.sent = keysOf(life.w.server)
-    life.left ??= wreck(t, life.w)
+    life.dead = true
     throw new Error('the process is dead')
   }
   const w = await world(t, {
     start: false,
     shops: shops.map(id => shop(id)),
-    ...(before && { dir: before.left as string, like: before.w }),
+    ...(before && { place: await before.w.die(), like: before.w }),
     providers: [{ prepare: (_type, scope) => guilty.includes(scope.data.n as number) ? die() : { ok: true, request: request({ body: bodyOf(scope) }) } }],
     between: store => ({
       async commit (unit) {
-        if (life.left !== null) throw new Error('the dead write nothing')
+        if (life.dead) throw new Error('the dead write nothing')
         const results = await store.commit(unit)
         const taken = results.filter((_, i) => unit[i]?.name === 'claim_deliveries').reduce((n, { rows }) => n + rows.length, 0)
         if (taken > 0) claims.push(taken)
@@ -50,22 +46,15 @@ async function live (t: Test, { guilty, before, shops = ['a'] }: LifeOptions): P
       }
     })
   })
-  const life: Life = { w, claims, sent: [], left: null, at (now) { w.runtime.now = () => now } }
+  const life: Life = { w, claims, sent: [], dead: false, at (now) { w.runtime.now = () => now } }
   life.at(before ? before.w.runtime.now() + DOWN_MS : w.runtime.now())
   return life
-}
-
-/** The files as they are at this moment, without a clean stop. */
-function wreck (t: Test, w: World): string {
-  const dir = tempDir(t)
-  for (const suffix of ['', '-wal']) if (existsSync(w.path + suffix)) copyFileSync(w.path + suffix, join(dir, `gateway.db${suffix}`))
-  return dir
 }
 
 /** Starts it and waits for its death. */
 async function dies (life: Life): Promise<Life> {
   await life.w.start()
-  await until('it dies', () => life.left !== null)
+  await until('it dies', () => life.dead)
   return life
 }
 
@@ -73,11 +62,11 @@ async function dies (life: Life): Promise<Life> {
 async function goesOn (life: Life): Promise<Life> {
   const { w } = life
   await w.start()
-  const open = () => Number(w.query('select count(*) as n from deliveries where finished_at is null')[0]?.n)
-  for (let before = open(); life.left === null && before > 0; before = open()) {
-    const [next] = w.query('select min(due_at) as at from deliveries where due_at is not null')
+  const open = async () => Number((await w.query('select count(*) as n from deliveries where finished_at is null'))[0]?.n)
+  for (let before = await open(); !life.dead && before > 0; before = await open()) {
+    const [next] = await w.query('select min(due_at) as at from deliveries where due_at is not null')
     life.at(Math.max(w.runtime.now(), Number(next?.at ?? 0)))
-    await until('the next is taken', () => life.left !== null || open() < before)
+    await until('the next is taken', async () => life.dead || await open() < before)
   }
   return life
 }
@@ -99,7 +88,7 @@ t.test('what was claimed at two crashes is taken one by one: the third crash rej
   const others = ids.filter((_, i) => i !== 2)
   await goesOn(last)
   t.match(await last.w.becomes(ids[2] as string, 'rejected', 'crashed_gateway'), { owner: null, due_at: null, call_no: 0, claims: 0 })
-  t.equal(last.left, null, 'nothing kills it any more')
+  t.notOk(last.dead, 'nothing kills it any more')
   t.strictSame([...first.sent, ...second.sent, ...third.sent, ...keysOf(last.w.server)].toSorted(), others.toSorted(), 'and each of the others was sent once')
 })
 
@@ -110,11 +99,11 @@ t.test('of several guilty ones each is found in its turn, and none of those that
   const innocent = ids.filter((_, i) => !guilty.includes(i + 1))
   await dies(life)
   const sent: string[] = []
-  for (let deaths = 1; life.left !== null && deaths < 10; deaths++) {
+  for (let deaths = 1; life.dead && deaths < 10; deaths++) {
     life = await goesOn(await live(t, { guilty, before: life, shops: ['a', 'b'] }))
-    sent.push(...life.left === null ? keysOf(life.w.server) : life.sent)
+    sent.push(...life.dead ? life.sent : keysOf(life.w.server))
   }
-  t.equal(life.left, null, 'nothing kills it any more')
+  t.notOk(life.dead, 'nothing kills it any more')
   const shown = await Promise.all(ids.map(id => life.w.shown(id)))
   t.strictSame(shown, ids.map((_, i) => guilty.includes(i + 1) ? { state: 'rejected', reason: 'crashed_gateway' } : { state: 'delivered', reason: null }))
   t.strictSame(sent.toSorted(), innocent.toSorted(), 'each of the others was sent once')

@@ -40,18 +40,16 @@ t.test('a delivery is sent once, with its key and credentials, and is delivered'
 t.test('the call is on disk, as it is sent, before the request is on the wire', async t => {
   const seen: Row[] = []
   const w = await world(t, {
-    reply: ({ request: { body }, response }) => {
-      seen.push(...w.query(`select state, call_no, lane, reserved_at, settled_at, request_body, owner from deliveries where id = '${(JSON.parse(body) as { key: string }).key}'`))
+    reply: async ({ request: { body }, response }) => {
+      seen.push(...await w.query(`select state, call_no, lane, reserved_at, settled_at, request_body, owner from deliveries where id = '${(JSON.parse(body) as { key: string }).key}'`))
       response.writeHead(202).end()
     }
   })
   const ids = await w.accept('a', 20)
   await w.all(ids, 'delivered')
   t.equal(seen.length, 20)
-  for (const [i, row] of seen.entries()) {
-    t.match(row, { state: STATE.sending, call_no: 1, lane: 'events', settled_at: null, owner: w.store.owner })
-    t.equal(row.request_body, w.server.received[i]?.body)
-  }
+  for (const row of seen) t.match(row, { state: STATE.sending, call_no: 1, lane: 'events', settled_at: null, owner: w.store.owner })
+  t.strictSame(seen.map(row => row.request_body).toSorted(), w.server.received.map(({ body }) => body).toSorted())
 })
 
 t.test('neither what is kept of a request nor of its answer holds a secret', async t => {
@@ -81,7 +79,7 @@ t.test('R42: a failing provider is asked again as the schedule says, as long as 
   t.equal(second.due_at, second.settled_at as number + 300_000)
   w.runtime.skip(300_000)
   t.match(standing(await w.becomes(id, 'delivered')), { attempts: 3, callNo: 3 })
-  t.strictSame(w.query('select call_no, status, outcome from calls order by call_no').map(row => ({ ...row })), [{ call_no: 1, status: 503, outcome: 'retry' }, { call_no: 2, status: 500, outcome: 'retry' }])
+  t.strictSame(await w.query('select call_no, status, outcome from calls order by call_no'), [{ call_no: 1, status: 503, outcome: 'retry' }, { call_no: 2, status: 500, outcome: 'retry' }])
 })
 
 t.test('a provider that cannot be reached is tried again, and the windows do not count it', async t => {
@@ -142,7 +140,7 @@ t.test('a pause outlives the process', async t => {
   const [second] = await w.accept('a') as [string]
   await w.stop()
   await w.store.close()
-  const next = await world(t, { dir: w.dir, like: w })
+  const next = await world(t, { place: w.place, like: w })
   await quiet(next)
   t.equal(next.server.received.length, 0)
   next.runtime.skip(600_000)
@@ -156,7 +154,7 @@ t.test('A6: a lane that opens again counts the calls of before', async t => {
   await until('three are sent', () => w.server.received.length === 3)
   await w.stop()
   await w.store.close()
-  const next = await world(t, { providers, dir: w.dir, like: w })
+  const next = await world(t, { providers, place: w.place, like: w })
   await quiet(next)
   t.equal(next.server.received.length, 0)
   next.runtime.skip(HOUR_MS)
@@ -214,7 +212,8 @@ t.test('the urgent goes first, and then the shops of an account take turns', asy
   await w.start()
   await until('all are sent', () => w.server.received.length === 11)
   t.strictSame(keysOf(w.server).slice(0, 2), urgent)
-  t.strictSame(shopsOf(w.server).slice(2), ['a', 'b', 'a', 'b', 'a', 'b', 'a', 'a', 'a'])
+  const turns = shopsOf(w.server).slice(2).join('')
+  t.match(turns, /^(ab){3}aaa$|^(ba){3}aaa$/, `neither was served before: ${turns}`)
 })
 
 t.test('a shop that comes late to a busy account does not wait for the others\' backlog', async t => {
@@ -298,7 +297,7 @@ t.test('R44: refused credentials hold the account; one delivery probes it, and w
   w.server.reply = status(202)
   w.runtime.skip(HOLD_MS)
   await w.all([first, ...others], 'delivered')
-  t.match(w.query('select held_reason, held_until from accounts')[0], { held_reason: null, held_until: null })
+  t.match((await w.query('select held_reason, held_until from accounts'))[0], { held_reason: null, held_until: null })
   t.equal((await w.delivery(first)).attempts, 1)
 })
 
@@ -328,7 +327,7 @@ t.test('R44: one message that is refused as if the account were, stops nobody: a
   t.match(standing(await w.becomes(first, 'rejected', 'credentials_refused')), { owner: null, dueAt: null, callNo: 2 })
   t.equal(oddOnes(w), 2)
   await w.all(await w.accept('b', 5), 'delivered')
-  t.match(w.query('select held_reason from accounts'), [{ held_reason: null }])
+  t.match(await w.query('select held_reason from accounts'), [{ held_reason: null }])
 })
 
 t.test('R44: nor those of its own queue, however urgent it is, also when the gateway is started anew', async t => {
@@ -339,7 +338,7 @@ t.test('R44: nor those of its own queue, however urgent it is, also when the gat
   const others = await w.accept('a', 3)
   await w.stop()
   await w.store.close()
-  const next = await world(t, { dir: w.dir, like: w, shops: [], providers: [ODD], config, reply: odd })
+  const next = await world(t, { place: w.place, like: w, shops: [], providers: [ODD], config, reply: odd })
   next.runtime.skip(HOLD_MS)
   await next.all(others, 'delivered')
   await next.becomes(first, 'rejected', 'credentials_refused')
@@ -388,7 +387,7 @@ t.test('a change of a shop that holds nothing back leaves no account shown as he
   await w.becomes(id, 'held', 'credentials_refused')
   await w.shops.put({ id: 'a', name: 'Other', domain: 'a.example', plan: 'pro', active: true }, 'test')
   await w.becomes(id, 'delivered')
-  t.equal(w.query('select held_reason from accounts')[0]?.held_reason, null)
+  t.equal((await w.query('select held_reason from accounts'))[0]?.held_reason, null)
 })
 
 t.test('a hold outlives the process', async t => {
@@ -398,7 +397,7 @@ t.test('a hold outlives the process', async t => {
   await w.stop()
   await w.store.close()
   // Declaring the shop anew would be a new connection, so it is left as it is.
-  const next = await world(t, { dir: w.dir, like: w, shops: [] })
+  const next = await world(t, { place: w.place, like: w, shops: [] })
   await quiet(next)
   t.equal(next.server.received.length, 0)
   next.runtime.skip(HOLD_MS)

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Window } from '../../gateway/contract.ts'
+import type { LimitHeaders, Window } from '../../gateway/contract.ts'
 import { Gate } from '../../gateway/delivery/gate.ts'
+import { correctBy } from '../../gateway/delivery/left.ts'
+import { answer } from '../helpers/make.ts'
 
 const RUNS = { numRuns: 300 }
 
@@ -198,6 +200,90 @@ t.test('a window of 3,500 is counted to the last place while its ring grows and 
     stamped.push(now + 3)
   }
   t.equal(stamped.length > 3 * 3500, true, 'it was filled more than three times')
+})
+
+// ── what the provider says is left ─────────────────────────────────────────────────────────────
+
+t.test('A6: less left than is counted here holds until the reset, and no longer', async t => {
+  const gate = new Gate([{ max: 10, perMs: 1000 }, { max: 100, perMs: 60_000 }])
+  gate.correct(3, 5000, 0)
+  t.equal(gate.room(0), 3)
+  for (let i = 0; i < 3; i++) { t.equal(gate.reserve(1), true); gate.stamp(1) }
+  t.equal(gate.reserve(2000), false)
+  t.equal(gate.nextRoomAt(2000), 5000)
+  t.equal(gate.room(4999), 0)
+  t.equal(gate.room(5000), 10)
+})
+
+t.test('of what is in flight the provider may have counted none; what does not reach it is given back', async t => {
+  const gate = new Gate([{ max: 10, perMs: 1000 }])
+  for (let i = 0; i < 4; i++) gate.reserve(0)
+  gate.stamp(1)
+  gate.correct(5, 800, 1)
+  t.equal(gate.room(1), 2, 'three are in flight')
+  gate.release()
+  t.equal(gate.room(1), 3)
+  gate.correct(2, 800, 2)
+  t.equal(gate.room(2), 0)
+})
+
+t.test('a correction never makes room, a shorter one leaves a longer one in force, and nonsense does no harm', async t => {
+  const gate = () => new Gate([{ max: 10, perMs: 1000 }, { max: 100, perMs: 60_000 }])
+  const rooms = (left: number, resetMs: number) => { const one = gate(); one.correct(left, resetMs, 0); return one.room(0) }
+  t.strictSame([[10, 1000], [1e12, 1000], [-1, 1000], [NaN, 1000], [0, NaN], [0, 0], [0, -5]].map(([left, resetMs]) => rooms(left as number, resetMs as number)), [10, 10, 10, 10, 10, 10, 10])
+  const capped = gate()
+  capped.correct(0, 1e15, 0)
+  t.strictSame([capped.room(59_999), capped.room(60_000)], [0, 10], 'no longer than the longest window')
+  const both = gate()
+  both.correct(5, 30_000, 0)
+  both.correct(1, 1000, 0)
+  t.strictSame([both.room(0), both.room(1000), both.room(30_000)], [1, 5, 10])
+  const none = new Gate([])
+  none.correct(0, 1000, 0)
+  t.equal(none.room(0), Infinity, 'where no limit is known there is no time for it to last')
+  const times = fc.record({ left: fc.integer({ min: -5, max: 20 }), resetMs: fc.integer({ min: -5, max: 200 }), ms: fc.nat(30) })
+  fc.assert(fc.property(windows, fc.array(times, { maxLength: 60 }), (windows, told) => {
+    const plain = new Gate(windows)
+    const corrected = new Gate(windows)
+    let now = 1000
+    for (const { left, resetMs, ms } of told) {
+      now += ms
+      corrected.correct(left, resetMs, now)
+      const room = corrected.room(now)
+      if (room < 0 || room > plain.room(now)) return false
+      if (corrected.reserve(now)) { corrected.stamp(now); plain.reserve(now); plain.stamp(now) }
+    }
+    return corrected.room(now + 200) === plain.room(now + 200)
+  }), RUNS)
+})
+
+t.test('what headers say is read strictly', async t => {
+  const limitHeaders = { remaining: 'ratelimit-remaining', reset: 'ratelimit-reset' }
+  const room = (remaining: string | undefined, reset: string | undefined, headers: LimitHeaders | undefined = limitHeaders): number => {
+    const gate = new Gate([{ max: 10, perMs: 1000 }])
+    correctBy(answer({ headers: { ...(remaining !== undefined && { 'ratelimit-remaining': remaining }), ...(reset !== undefined && { 'ratelimit-reset': reset }) } }), { limitHeaders: headers }, gate, 0)
+    return gate.room(0)
+  }
+  t.strictSame(['3', ' 3 ', '3, 10;w=1', '3;w=1'].map(left => room(left, '1')), [3, 3, 3, 3])
+  t.strictSame(['-3', '3.5', '1e1', '0x3', 'three', '', '9'.repeat(30), undefined].map(left => room(left, '1')), Array.from({ length: 8 }, () => 10))
+  t.strictSame(['soon', '-1', '', 'Sun, 22 Nov 2026 00:00:00 GMT', undefined].map(reset => room('3', reset)), Array.from({ length: 5 }, () => 10))
+  const gate = new Gate([{ max: 10, perMs: 1000 }])
+  correctBy(answer({ headers: { 'ratelimit-remaining': '0', 'ratelimit-reset': '1' } }), {}, gate, 0)
+  t.equal(gate.room(0), 10, 'nothing is read that the manifest does not name')
+})
+
+// ── forecasts ──────────────────────────────────────────────────────────────────────────────────
+
+t.test('a forecast counts what the provider said is left, the time answers take, and how many go at once', async t => {
+  const gate = new Gate([{ max: 10, perMs: 1000 }])
+  gate.correct(4, 800, 0)
+  t.equal(gate.forecastMs(4, 0), 0)
+  t.equal(gate.forecastMs(5, 0), 800)
+  const idle = new Gate([])
+  t.equal(idle.forecastMs(100, 0, { answerMs: 200, places: 4 }), 25 * 200)
+  t.equal(idle.forecastMs(1_000_000, 0, { answerMs: 200, places: 4 }), 250_000 * 200)
+  t.equal(new Gate([{ max: 1, perMs: 1000 }]).forecastMs(61, 0, { answerMs: 200, places: 4 }), 60 * 1200 + 200, 'a window begins anew when the answer has come')
+  t.equal(idle.forecastMs(1, 0, { from: 500 }), 500)
 })
 
 t.test('a forecast is within a tenth of what it takes', async t => {

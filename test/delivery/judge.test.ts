@@ -33,6 +33,10 @@ t.test('R43: each status has its outcome where the provider has no rule of its o
   }
 })
 
+t.test('what we did not send for our own sake costs the delivery no attempt and no time (R20, R25)', async t => {
+  for (const code of ['STOPPED', 'HELD', 'ELSEWHERE']) t.strictSame(judged({ kind: 'not_sent', code, message: 'no' }), { is: 'retry', reason: 'deferred', free: true, afterMs: 0 }, code)
+})
+
 t.test('the detail of an outcome says the status and nothing of the answer\'s text', async t => {
   const outcome = judged(answer({ status: 422, body: 'Ada +12015550123' })) as Outcome & { detail?: string }
   t.equal(outcome.detail, 'HTTP 422')

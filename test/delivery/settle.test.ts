@@ -5,7 +5,7 @@ import { HOLD_MS, repeats, settle, type SettleFacts } from '../../gateway/delive
 import { OpenAccount } from '../../gateway/delivery/account.ts'
 
 const NOW = 1_000_000
-const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, refusedAlone: false, mayHaveArrived: false, mayHaveActed: false, adjusted: {} }
+const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, refusedAlone: false, mayHaveArrived: false, mayHaveActed: false, probed: false, adjusted: {} }
 const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneMs: null, pauseAccountMs: null, holdAccount: null, reconcile: false, adjusted: null }
 const POLICIES: Uncertain[] = ['repeat', 'repeat_once', 'reconcile', 'park']
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
@@ -19,6 +19,16 @@ t.test('delivered and rejected are final', async t => {
   t.strictSame(settled({ is: 'delivered' }), { ...PLAIN, state: STATE.delivered, reason: null, finishedAt: NOW })
   t.strictSame(settled({ is: 'delivered', warning: 'answer_unreadable' }), { ...PLAIN, state: STATE.delivered, reason: 'answer_unreadable', finishedAt: NOW })
   t.strictSame(settled({ is: 'rejected', reason: 'payload_refused', detail: 'HTTP 400' }), { ...PLAIN, state: STATE.rejected, reason: 'payload_refused', detail: 'HTTP 400', finishedAt: NOW })
+})
+
+t.test('R42: a probe that failed pays nothing and is due at once, but not before a time that was named, nor a repeat sooner than a minute', async t => {
+  t.match(settled(failing, { probed: true }), { state: STATE.waiting, dueAt: NOW, paid: 0 })
+  t.match(settled({ ...failing, afterMs: 90_000 }, { probed: true }), { dueAt: NOW + 90_000, paid: 0 })
+  t.match(settled(failing, { probed: true, expiresAt: NOW - 1 }), { state: STATE.expired })
+  t.match(settled(silent, { probed: true }), { state: STATE.unknown, dueAt: NOW + 60_000, paid: 0 })
+  // Where each repeat may be a second text they are counted all the same.
+  t.match(settled(silent, { probed: true, uncertain: 'repeat_once' }), { paid: 1 })
+  t.match(settled(silent, { probed: true, uncertain: 'park' }), { dueAt: null, paid: 1 })
 })
 
 t.test('a failed attempt waits as the schedule says, a fifth more or less', async t => {
@@ -49,7 +59,7 @@ t.test('R41: a 429 without a time backs off with each one in a row', async t => 
 })
 
 t.test('R41: requests refused together are one time in the row, and an answer to an older request does not end it', async t => {
-  const account = new OpenAccount({ account_key: 1, provider: 'alpha', held_reason: null, held_until: null, pauses: '{}' }, 0)
+  const account = new OpenAccount({ account_key: 1, provider: 'alpha', held_reason: null, held_until: null, pauses: '{}', health: '[]' }, { now: 0, mono: 0 })
   const refused = (reservedAt: number, now: number) => {
     const times = account.limitedTimes('events', reservedAt)
     account.countLimited('events', true, reservedAt, now)

@@ -1,19 +1,18 @@
-// The real deliveries on a real store in a folder of their own, and a provider on loopback that a test directs.
+// The real deliveries on a real store of their own, and a provider on loopback that a test directs.
 
-import { DatabaseSync } from 'node:sqlite'
-import { join } from 'node:path'
 import type { Config, EventTypeConfig, Provider, Row, ShopConfig, Store } from '../../gateway/contract.ts'
+import type { HeldAccount } from '../../gateway/delivery/conclude.ts'
 import { Deliver, type Attempt } from '../../gateway/delivery/deliver.ts'
 import { Door, type Receipt, type Route } from '../../gateway/events/accept.ts'
 import type { EventSchema } from '../../gateway/events/schemas.ts'
 import { stateOfRow } from '../../gateway/reasons.ts'
 import { Shops, type ShopState } from '../../gateway/shops/shops.ts'
 import { createVault } from '../../gateway/shops/vault.ts'
-import { openSqlite } from '../../gateway/store/sqlite.ts'
 import { fakeRuntime, until, type FakeRuntime } from '../helpers/fake-runtime.ts'
 import { faultServer, type FaultServer, type Reply } from '../helpers/fault-server.ts'
 import { config as makeConfig, provider as makeProvider, shop } from '../helpers/make.ts'
-import { tempDir, type Teardown } from '../helpers/tmp.ts'
+import { leftAt, newPlace, openTestStore, query, type Place } from '../helpers/stores.ts'
+import type { Teardown } from '../helpers/tmp.ts'
 
 export interface WorldOptions {
   shops?: ShopConfig[]
@@ -21,19 +20,22 @@ export interface WorldOptions {
   providers?: Array<Partial<Provider>>
   config?: Partial<Config>
   reply?: Reply
+  /** Where the providers are reached, instead of at the world's own server; plain http only on loopback. */
+  origin?: string
   /** False: the test starts it, when what it needs is in place. */
   start?: boolean
-  /** A folder with a store in it, instead of a new one. */
-  dir?: string
+  /** Of a store that is there, instead of a new one. */
+  place?: Place
   /** The same keys as another world's, so that its secrets can be opened. */
   like?: World
   /** Members that stand in for the store's, for the deliveries alone. */
   between? (store: Store): Partial<Store>
+  /** Whether the disk lets nothing be sent. */
+  paused? (): boolean
 }
 
 export interface World {
-  dir: string
-  path: string
+  place: Place
   config: Config
   server: FaultServer
   store: Store
@@ -43,6 +45,8 @@ export interface World {
   providers: Map<string, Provider>
   attempts: Attempt[]
   refused: Array<{ delivery: string, reason: string }>
+  /** What held accounts; null where one works again. */
+  held: HeldAccount[]
   errors: unknown[]
   /** Takes events in by the door; ids of their deliveries. */
   accept (shop: string, count?: number, type?: string): Promise<string[]>
@@ -53,47 +57,54 @@ export interface World {
   becomes (id: string, state: string, reason?: string | null): Promise<Row>
   all (ids: string[], state: string): Promise<void>
   state (shop: string): Promise<ShopState>
-  /** Reads the file as another process would. */
-  query (sql: string): Row[]
+  /** Reads as another process would. */
+  query (sql: string): Promise<Row[]>
   /** Until then nothing is sent. Returns how many deliveries of a dead gateway were taken over. */
   start (): Promise<number>
   stop (graceMs?: number): Promise<void>
+  /** Ends it as a kill would: nothing more of it is kept. Returns what it left, for the next one. */
+  die (): Promise<Place>
 }
 
 export async function world (t: Teardown, options: WorldOptions = {}): Promise<World> {
   const runtime = fakeRuntime()
   const server = await faultServer(t, options.reply)
-  const dir = options.dir ?? tempDir(t)
-  const path = join(dir, 'gateway.db')
+  const origin = options.origin ?? server.origin
+  const place = options.place ?? await newPlace(t)
   const config = makeConfig({ ...(options.like && { security: options.like.config.security }), shops: options.shops ?? [shop('a')], ...options.config })
-  const providers = new Map((options.providers ?? [{}]).map(more => makeProvider(more)).map(made => [made.id, { ...made, baseUrl: `${server.origin}/${made.id}` }]))
-  const store = openSqlite({ path, now: runtime.now })
+  const providers = new Map((options.providers ?? [{}]).map(more => makeProvider(more)).map(made => [made.id, { ...made, baseUrl: `${origin}/${made.id}` }]))
+  const opened = await openTestStore(t, place, runtime.now)
+  let dead = false
+  const store = instead(opened, { commit: unit => dead ? Promise.reject(new Error('the dead write nothing')) : opened.commit(unit) })
   const vault = createVault(config.security.encryptionKeys, config.security.personKey)
   const shops = new Shops({ store, vault, runtime, config, providers })
   await shops.declare()
   const attempts: Attempt[] = []
   const refused: World['refused'] = []
   const errors: unknown[] = []
+  const held: HeldAccount[] = []
   const deliver = new Deliver({
     store: options.between ? instead(store, options.between(store)) : store,
     runtime,
     shops,
     config,
     providers,
-    sandboxOrigin: server.origin,
+    sandboxOrigin: origin,
+    paused: () => options.paused?.() ?? false,
     onAttempt: attempt => { attempts.push(attempt) },
     onRefused: one => { refused.push(one) },
+    onHeld: one => { held.push(one) },
     onError: error => { errors.push(error) }
   })
   let started = false
   shops.onChange = accounts => { if (started) deliver.release(accounts) }
   shops.onWork = accounts => { if (started) for (const account of accounts) deliver.wake(account) }
   const door = doorOf({ store, runtime, config, shops, wake: account => { if (started) deliver.wake(account) } })
-  const reader = new DatabaseSync(path, { readOnly: true })
   let stopped: Promise<void> | null = null
+  let closing: Promise<void> | null = null
   let n = 0
   const made: World = {
-    dir, path, config, server, store, shops, runtime, deliver, providers, attempts, refused, errors,
+    place, config, server, store, shops, runtime, deliver, providers, attempts, refused, held, errors,
     async accept (shop, count = 1, type = 'thing.happened') {
       const items = Array.from({ length: count }, () => ({ id: `e${store.owner}-${++n}`, type, shop, data: { n } }))
       const receipts = await door.accept(items, { mode: 'plain', defaultSource: 'test', mayUse: () => true })
@@ -114,17 +125,32 @@ export async function world (t: Teardown, options: WorldOptions = {}): Promise<W
     },
     async all (ids, state) { for (const id of ids) await made.becomes(id, state) },
     async state (shop) { return await shops.get(shop) as ShopState },
-    query: sql => reader.prepare(sql).all() as Row[],
-    start () {
+    query: sql => query(place, sql),
+    async start () {
       started = true
-      return deliver.start()
+      let adopted = 0
+      await (options.between ? instead(store, options.between(store)) : store).listen({
+        taken: async slots => { adopted += await deliver.take(slots) },
+        asked: slots => deliver.handOver(slots),
+        lost: slots => { deliver.drop(slots) },
+        work: keys => { for (const key of keys) deliver.wake(key) },
+        news: () => {},
+        onError: error => { errors.push(error) }
+      })
+      deliver.start()
+      return adopted
     },
-    stop (graceMs = 0) { return stopped ??= deliver.stop(graceMs) }
+    stop (graceMs = 0) { return stopped ??= deliver.stop(graceMs) },
+    async die () {
+      dead = true
+      const left = await leftAt(t, place)
+      closing = opened.close()
+      return left
+    }
   }
   t.teardown(async () => {
     await made.stop()
-    reader.close()
-    await store.close()
+    await closing
   })
   if (options.start !== false) await made.start()
   return made

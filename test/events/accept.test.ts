@@ -7,12 +7,11 @@ import type { Config, EventTypeConfig, Store } from '../../gateway/contract.ts'
 import { Door, digest, type DoorOptions, type Receipt, type Route } from '../../gateway/events/accept.ts'
 import { loadEventSchemas } from '../../gateway/events/schemas.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
-import { openSqlite } from '../../gateway/store/sqlite.ts'
 import { one, place, type Place } from '../conformance/store-rows.ts'
 import { filesIn } from '../helpers/source-file.ts'
 import { anEvent, ROOT } from '../helpers/app.ts'
 import { shippedConfig } from '../helpers/providers.ts'
-import { tempDir } from '../helpers/tmp.ts'
+import { newPlace, openAlone } from '../helpers/stores.ts'
 
 const HOUR_MS = 3_600_000
 const typeOf = (type: string, kind: EventTypeConfig['kind']): EventTypeConfig => ({
@@ -29,8 +28,7 @@ const caller = { mode: 'plain' as const, defaultSource: '/api-keys/test', mayUse
 const person = (phone: string): Buffer => createHash('sha256').update(phone).digest().subarray(0, 16)
 
 async function setting (t: Test, more: Partial<DoorOptions> = {}, held: Route['held'] = null): Promise<Setting> {
-  const store = openSqlite({ path: join(tempDir(t), 'gateway.db'), now: Date.now })
-  t.teardown(() => store.close())
+  const store = await openAlone(t, await newPlace(t), Date.now)
   const at = await place(store, { held })
   const woken: number[] = []
   const receipts: string[] = []

@@ -1,5 +1,5 @@
-// The gateway within the test's own process: real HTTP on free ports, a data folder of its own, the providers played
-// by the sandbox. It stops when the test ends.
+// The gateway within the test's own process: real HTTP on free ports, data of its own, the providers played by the
+// sandbox. It stops when the test ends.
 
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -7,22 +7,26 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { startGateway, type Gateway } from '../../gateway/app.ts'
-import type { Runtime } from '../../gateway/contract.ts'
+import type { Row, Runtime } from '../../gateway/contract.ts'
+import type { FreeBytes } from '../../gateway/pressure.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
 import { eventOf } from './load.ts'
 import { MADE_FILES } from './made-providers.ts'
 import { writeFolder } from './providers.ts'
+import { newPlace, query, storeConfig, storeKind, type Place } from './stores.ts'
 import { tempDir, type Teardown } from './tmp.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 
 const SECRETS = ['KEY_ONE', 'PERSON', 'KEY_ALL', 'KEY_ACME', 'KEY_GLOBEX', 'KEY_EVENTS', 'KEY_READER']
 
+const STORE = 'store: { path: data/gateway.db }'
+
 /** Two shops at two providers made for the tests, API keys for all, for each, and for one thing only. Changed by replacing parts of it. */
 export const CONFIG = `version: 1
 server: { host: 127.0.0.1, port: 0 }
 log: { level: info }
-store: { path: data/gateway.db }
+${STORE}
 sandbox: { enabled: true, port: 0 }
 security:
   encryption_keys: [{ id: k1, env: KEY_ONE }]
@@ -69,6 +73,8 @@ export interface AppOptions {
   runtime?: Runtime
   env?: Record<string, string>
   port?: number
+  /** Instead of the disk's own word. */
+  freeBytes?: FreeBytes
 }
 
 export interface Answered { status: number, headers: Record<string, string | string[] | undefined>, body: Body }
@@ -85,12 +91,14 @@ export class App {
   readonly out: string[] = []
   /** Log lines as they were written. */
   readonly lines: string[] = []
+  #t: Teardown
   #gateway!: Gateway
   #running = false
   #options: AppOptions
   #waiting: Array<{ fits: (entry: Body) => boolean, resolve: (entry: Body) => void }> = []
 
-  constructor (dir: string, options: AppOptions) {
+  constructor (t: Teardown, dir: string, options: AppOptions) {
+    this.#t = t
     this.dir = dir
     this.#options = options
     this.env = { ...Object.fromEntries(SECRETS.map(name => [name, randomBytes(32).toString('base64url')])), ACME_KEY: `courier_${randomBytes(16).toString('hex')}`, GLOBEX_KEY: `herald_${randomBytes(16).toString('hex')}`, ...options.env }
@@ -100,12 +108,18 @@ export class App {
 
   get url (): string { return this.#gateway.url }
   get sandboxUrl (): string { return this.#gateway.sandboxUrl as string }
-  get dbFile (): string { return join(this.dir, 'data', 'gateway.db') }
+  /** Where its data are. */
+  get place (): Place { return storeKind === 'postgres' ? this.env.DATABASE_URL as string : join(this.dir, 'data', 'gateway.db') }
 
   /** Replaces the config; `start` or `reload` reads it. */
-  write (config: string): void { writeFileSync(join(this.dir, 'gateway.config.yaml'), config) }
+  write (config: string): void { writeFileSync(join(this.dir, 'gateway.config.yaml'), onStore(config)) }
+
+  /** Rows of one statement, as another process would see them; or writes. */
+  query (sql: string): Promise<Row[]> { return query(this.place, sql) }
 
   async start (): Promise<void> {
+    if (storeKind === 'postgres') this.env.DATABASE_URL ??= await newPlace(this.#t)
+    this.#t.teardown(() => this.close())
     this.#gateway = await startGateway({
       file: 'gateway.config.yaml',
       cwd: this.dir,
@@ -114,7 +128,8 @@ export class App {
       port: this.#options.port ?? null,
       out: line => { this.out.push(line) },
       log: line => { this.#read(line) },
-      ...(this.#options.runtime && { runtime: this.#options.runtime })
+      ...(this.#options.runtime && { runtime: this.#options.runtime }),
+      ...(this.#options.freeBytes && { freeBytes: this.#options.freeBytes })
     })
     this.#running = true
   }
@@ -203,6 +218,11 @@ export class App {
   }
 }
 
+/** A config as it is written above, with the store that the tests run on. */
+export function onStore (config: string): string {
+  return storeKind === 'sqlite' ? config : config.replace(STORE, `store: ${JSON.stringify(storeConfig('').config)}`)
+}
+
 /** A started gateway. */
 export async function startApp (t: Teardown, options: AppOptions = {}): Promise<App> {
   const app = makeApp(t, options)
@@ -212,9 +232,7 @@ export async function startApp (t: Teardown, options: AppOptions = {}): Promise<
 
 /** One that is not started yet. */
 export function makeApp (t: Teardown, options: AppOptions = {}): App {
-  const app = new App(options.dir ?? tempDir(t), options)
-  t.teardown(() => app.close())
-  return app
+  return new App(t, options.dir ?? tempDir(t), options)
 }
 
 /** An event of ordinary size at a shop. */
@@ -238,9 +256,9 @@ export async function until (question: () => Promise<boolean>): Promise<void> {
 }
 
 /** A post whose body is not finished yet, and that the gateway has begun to read. */
-export async function halfway (app: App, body: object): Promise<{ finish (): Promise<number> }> {
+export async function halfway (app: App, body: object, key: Who = 'all'): Promise<{ finish (): Promise<number> }> {
   const text = JSON.stringify(body)
-  const headers = { authorization: `Bearer ${app.keyOf('all')}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), expect: '100-continue' }
+  const headers = { authorization: `Bearer ${app.keyOf(key)}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), expect: '100-continue' }
   const going = httpRequest(`${app.url}/v1/events`, { method: 'POST', headers })
   const answered = new Promise<number>((resolve, reject) => {
     going.once('error', reject)

@@ -6,6 +6,8 @@ import { systemRuntime } from '../../gateway/runtime.ts'
 export interface FakeRuntime extends Runtime {
   /** Lets both clocks jump ahead. */
   skip (ms: number): void
+  /** Sets the wall clock, on or back; the monotonic one notices nothing. */
+  setClock (ms: number): void
   /** What `random` answers from now on. */
   dice: number
 }
@@ -14,10 +16,12 @@ export interface FakeRuntime extends Runtime {
 export function fakeRuntime (): FakeRuntime {
   const system = systemRuntime()
   let skippedMs = 0
+  let setMs = 0
   return {
     dice: 0.5,
     skip (ms) { skippedMs += ms },
-    now: () => system.now() + skippedMs,
+    setClock (ms) { setMs += ms },
+    now: () => system.now() + skippedMs + setMs,
     mono: () => system.mono() + skippedMs,
     random () { return this.dice },
     id: system.id

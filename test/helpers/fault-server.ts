@@ -1,7 +1,7 @@
 // A provider on loopback that does what a test tells it to, and remembers what it was sent.
 
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { createServer as createRawServer, type AddressInfo, type Server as RawServer, type Socket } from 'node:net'
 import type { Teardown } from './tmp.ts'
 
@@ -31,7 +31,7 @@ export interface FaultServer {
 }
 
 /** Listens on a free port of loopback until the test ends; answers 202 unless told otherwise. */
-export async function faultServer (t: Teardown, reply: Reply = status(202), tls?: { key: string, cert: string }): Promise<FaultServer> {
+export async function faultServer (t: Teardown, reply: Reply = status(202), tls?: ServerOptions): Promise<FaultServer> {
   const numbers = new WeakMap<Socket, number>()
   const listener: RequestListener = (message, response) => { void serve(message, response) }
   const server = tls ? createTlsServer(tls, listener) : createServer(listener)
@@ -114,8 +114,61 @@ export const hang: Reply = () => {}
 /** Takes the request and cuts the connection. */
 export const reset: Reply = ({ socket }) => { socket.resetAndDestroy() }
 
+/** Takes the request and closes its own half of the connection, politely. */
+export const halfClose: Reply = ({ socket }) => { socket.end() }
+
+/** These bytes, whatever they are, and the connection stays open. */
+export function raw (text: string): Reply {
+  return ({ socket }) => { socket.write(text) }
+}
+
+/** These bytes, and then those again and again. */
+export function drip (head: string, every: string, everyMs: number): Reply {
+  return ({ socket }) => {
+    socket.write(head)
+    const timer = setInterval(() => { socket.write(every) }, everyMs)
+    socket.once('close', () => { clearInterval(timer) })
+  }
+}
+
+/** A body that goes on as long as somebody reads it. */
+export const endless: Reply = ({ response }) => {
+  const block = 'x'.repeat(16 * 1024)
+  const more = (): void => { while (!response.destroyed && response.write(block)); }
+  response.writeHead(200, { 'content-type': 'application/json' }).on('drain', more)
+  more()
+}
+
 /** The next requests get these answers in turn, all later ones the last. */
 export function inTurn (...replies: Reply[]): Reply {
   let n = 0
   return exchange => replies[Math.min(n++, replies.length - 1)]?.(exchange)
+}
+
+// ── scripts ────────────────────────────────────────────────────────────────────────────────────
+
+/** What is done with one request, as plain data: a script is a list of them. */
+export type Order =
+  | { do: 'answer', status: number, headers?: Record<string, string | string[]>, body?: string, afterMs?: number }
+  | { do: 'raw', text: string }
+  | { do: 'drip', head: string, every: string, everyMs: number }
+  | { do: 'hang' | 'reset' | 'half_close' | 'endless' }
+
+/** Answers the next requests as the orders say, all later ones as the last of them. */
+export function script (orders: readonly Order[]): Reply { return inTurn(...orders.map(play)) }
+
+export function play (order: Order): Reply {
+  switch (order.do) {
+    case 'answer': return later(order.afterMs ?? 0, status(order.status, order.headers, order.body))
+    case 'raw': return raw(order.text)
+    case 'drip': return drip(order.head, order.every, order.everyMs)
+    case 'hang': return hang
+    case 'reset': return reset
+    case 'half_close': return halfClose
+    case 'endless': return endless
+  }
+}
+
+function later (ms: number, reply: Reply): Reply {
+  return ms === 0 ? reply : exchange => { setTimeout(() => { void reply(exchange) }, ms).unref() }
 }

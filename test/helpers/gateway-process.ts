@@ -34,6 +34,8 @@ export interface ProcessOptions {
   cwd?: string
   /** Processor it is bound to, where `taskset` exists. */
   core?: number
+  /** A command in front of node, which must become it in the end, so that signals reach it. */
+  through?: readonly string[]
 }
 
 const running = new Set<ChildProcess>()
@@ -44,10 +46,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 export const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 
 /** A node program, bound to a processor where that is possible. The caller watches over it. */
-export function spawnNode ({ args, env = {}, cwd = ROOT, core }: ProcessOptions): ChildProcess {
-  const pinned = core !== undefined && canPin
-  const command = pinned ? 'taskset' : process.execPath
-  const all = pinned ? ['-c', String(core), process.execPath, ...args] : [...args]
+export function spawnNode ({ args, env = {}, cwd = ROOT, core, through = [] }: ProcessOptions): ChildProcess {
+  const pin = core !== undefined && canPin ? ['taskset', '-c', String(core)] : []
+  const [command, ...all] = [...pin, ...through, process.execPath, ...args] as [string, ...string[]]
   const child = spawn(command, all, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   child.once('exit', () => { running.delete(child) })
@@ -105,20 +106,26 @@ export interface GatewayOptions {
   core?: number
   /** Further arguments of node, before the script. */
   nodeArgs?: readonly string[]
+  /** A command in front of node, which must become it in the end. */
+  through?: readonly string[]
 }
+
+/** What is another way at one start: `env` is added to what there is, the others replace it. */
+export type StartChange = Pick<GatewayOptions, 'env' | 'nodeArgs' | 'through'>
 
 /** A gateway that may be killed and started again on the same data. Its port changes with each start. */
 export interface GatewayProcess extends Listening {
-  /** Starts it again after it ended; `url`, `pid`, `lines` and `exited` are then those of the new process. */
-  restart (): Promise<void>
+  /** Starts it again after it ended; `url`, `pid`, `lines` and `exited` are then those of the new process. `change` is for this start alone. */
+  restart (change?: StartChange): Promise<void>
 }
 
 /** Starts the gateway on any free port and waits until it is ready. */
 export async function startGatewayProcess (options: GatewayOptions): Promise<GatewayProcess> {
   const file = configFile(options)
-  const start = (): Promise<Listening> => startListening({
-    args: ['--max-semi-space-size=16', ...options.nodeArgs ?? [], 'gateway/cli.ts', 'start', '-c', file], // as npm start does
-    env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env },
+  const start = ({ env = {}, nodeArgs = options.nodeArgs ?? [], through = options.through ?? [] }: StartChange = {}): Promise<Listening> => startListening({
+    args: ['--max-semi-space-size=16', ...nodeArgs, 'gateway/cli.ts', 'start', '-c', file], // as npm start does
+    env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env, ...env },
+    through,
     ...(options.core !== undefined && { core: options.core })
   })
   let current = await start()
@@ -129,7 +136,7 @@ export async function startGatewayProcess (options: GatewayOptions): Promise<Gat
     get readyMs () { return current.readyMs },
     get exited () { return current.exited },
     kill: signal => current.kill(signal),
-    async restart () { current = await start() }
+    async restart (change) { current = await start(change) }
   }
 }
 

@@ -47,6 +47,8 @@ export async function post (target: { url: string, apiKey: string }, body: objec
   }
 }
 
+const CONNECTIONS = 64
+
 export interface LoadOptions {
   /** Asked before each attempt: a gateway that was started again has another port. */
   target (): { url: string, apiKey: string }
@@ -58,21 +60,24 @@ export interface LoadOptions {
   file?: string
 }
 
-/** Posts single events at a steady rate; an event without an answer, or with a 5xx, is posted again under its id. */
+/** Posts single events at a steady rate; an event without an answer, or with a 429 or 5xx, is posted again under its id. */
 export class Load {
   /** Ids answered 2xx, in the order of the answers. */
   readonly accepted: string[] = []
-  /** Answers that were neither 2xx nor 5xx. */
+  /** Answers that were neither 2xx nor to be sent again. */
   readonly refused: Array<{ id: string, status: number }> = []
   /** Posts that had to be repeated. */
   repeats = 0
+  /** Told of each answer and how long it took; null for none. */
+  onAnswer: ((status: number | null, ms: number) => void) | null = null
   #options: LoadOptions
-  #agent = new Agent({ connections: 64 })
+  #agent = new Agent({ connections: CONNECTIONS })
   #file: number | null
   #open = new Set<Promise<void>>()
   #posting: Promise<void>
   #paused = false
   #stopping = false
+  #abandoned = false
   #n = 0
 
   constructor (options: LoadOptions) {
@@ -92,19 +97,26 @@ export class Load {
     this.#stopping = true
     await this.#posting
     await Promise.all(this.#open)
-    await this.#agent.close()
+    if (!this.#agent.closed) await this.#agent.close()
     if (this.#file !== null) closeSync(this.#file)
     this.#file = null
+  }
+
+  /** Posts nothing any more, whatever is not answered yet. */
+  async abandon (): Promise<void> {
+    this.#abandoned = true
+    await this.stop()
   }
 
   async #post (): Promise<void> {
     let owed = 0
     let last = performance.now()
+    const most = Math.max(CONNECTIONS, this.#options.rate / 4)
     while (!this.#stopping) {
       await wait(5)
       const now = performance.now()
       // While nothing can be posted nothing is owed: a pause is no burst afterwards.
-      owed = this.#paused || this.#open.size > this.#options.rate ? 0 : Math.min(owed + (now - last) * this.#options.rate / 1000, this.#options.rate)
+      owed = this.#paused || this.#open.size > most ? 0 : Math.min(owed + (now - last) * this.#options.rate / 1000, this.#options.rate)
       last = now
       for (; owed >= 1; owed--) this.#send(this.#options.event(this.#n++))
     }
@@ -116,10 +128,12 @@ export class Load {
   }
 
   async #untilAnswered (event: SentEvent): Promise<void> {
-    for (;;) {
+    while (!this.#abandoned) {
+      const askedAt = performance.now()
       const answer = await post(this.#options.target(), event, this.#agent)
+      this.onAnswer?.(answer?.status ?? null, performance.now() - askedAt)
       if (answer && answer.status < 300) { this.#keep(event.id); return }
-      if (answer && answer.status < 500) { this.refused.push({ id: event.id, status: answer.status }); return }
+      if (answer && answer.status < 500 && answer.status !== 429) { this.refused.push({ id: event.id, status: answer.status }); return }
       this.repeats++
       await wait(250)
     }

@@ -36,6 +36,7 @@ export function provider (more: Partial<Provider> = {}): Provider {
     deadlineMs: null,
     groups: { events: group('events') },
     uncertain: 'repeat',
+    recordOnly: false,
     events: { 'thing.urgent': { request: 'create', group: 'events' }, 'thing.happened': { request: 'create', group: 'events' } },
     auth: { api_key: { fields: ['api_key'] } },
     settings: { type: 'object' },
@@ -70,9 +71,9 @@ export const key32 = () => new HiddenSecret(randomBytes(32).toString('base64url'
 export function config (more: Partial<Config> = {}): Config {
   return {
     file: '/gateway.config.yaml',
-    server: { host: '127.0.0.1', port: 0, trustProxy: [], publicUrl: null },
+    server: { host: '127.0.0.1', port: 0, trustProxy: [], publicUrl: null, overload: { requests: 512, bodyBytes: 16_777_216, loopDelayMs: 200, memoryBytes: 1_073_741_824 } },
     log: { level: 'silent' },
-    store: { driver: 'sqlite', path: '/none' },
+    store: { driver: 'sqlite', path: '/none', synchronous: 'full', allowDataLoss: false, intakeFreeBytes: 67_108_864, sendFreeBytes: 33_554_432 },
     sandbox: { enabled: false, port: 0, url: null },
     security: { encryptionKeys: [{ id: 'k1', key: key32() }], personKey: key32(), apiKeys: [] },
     plans: { pro: ['external_sms'], free: [] },

@@ -23,6 +23,8 @@ export interface StandInOptions {
   file?: string
   /** How long one answer takes. */
   latencyMs?: () => number
+  /** How what is within the windows is answered; 202 unless told otherwise. */
+  status?: (shop: string) => number
   /** Sliding windows over all that arrives, refused ones included. */
   windows?: readonly Window[]
 }
@@ -73,11 +75,11 @@ export class StandIn {
     request.on('data', (chunk: Buffer) => { chunks.push(chunk) })
     request.on('end', () => {
       const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Pick<Arrival, 'key' | 'ref' | 'shop'>
-      const status = this.#full(at) ? 429 : 202
+      const status = this.#full(at) ? 429 : this.#options.status?.(body.shop) ?? 202
       this.#keep({ at, status, provider: (request.url as string).split('/')[1] as string, key: body.key, ref: body.ref, shop: body.shop })
       const latencyMs = this.#options.latencyMs?.() ?? 0
       if (latencyMs === 0) this.#answer(response, status)
-      else setTimeout(() => { this.#answer(response, status) }, latencyMs)
+      else setTimeout(() => { this.#answer(response, status) }, latencyMs).unref()
     })
     request.on('error', () => {}) // a gateway that was killed
   }

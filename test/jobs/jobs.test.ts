@@ -1,27 +1,26 @@
 // The runner, and the jobs that keep the tables small, with time moved by hand.
 
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { STATE, type Runtime, type Store } from '../../gateway/contract.ts'
+import { GatewayError } from '../../gateway/errors.ts'
 import { digest } from '../../gateway/events/accept.ts'
 import { expireHeld, retention } from '../../gateway/jobs/retention.ts'
 import { Jobs, type Job, type JobHandler } from '../../gateway/jobs/runner.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
-import { openSqlite } from '../../gateway/store/sqlite.ts'
-import { countStates, ALL, archiveStep, claim, deliveryOf, NOW, one, place, put, sent, settleStep, startStep } from '../conformance/store-rows.ts'
-import { tempDir } from '../helpers/tmp.ts'
+import { countStates, ALL, archiveStep, claim, deliveryOf, HERE, NOW, one, place, put, sent, settleStep, startStep } from '../conformance/store-rows.ts'
+import { until } from '../helpers/fake-runtime.ts'
+import { newPlace, openAlone, query, storeKind, type Place } from '../helpers/stores.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-interface Setting { store: Store, path: string, runtime: Runtime, at (ms: number): void }
+interface Setting { store: Store, place: Place, runtime: Runtime, at (ms: number): void }
 
-function setting (t: Test, path = join(tempDir(t), 'gateway.db')): Setting {
+async function setting (t: Test, there?: Place): Promise<Setting> {
   let now = NOW
-  const store = openSqlite({ path, now: () => now })
-  t.teardown(() => store.close())
-  return { store, path, runtime: { ...systemRuntime(), now: () => now }, at (ms) { now = ms } }
+  const place = there ?? await newPlace(t)
+  const store = await openAlone(t, place, () => now)
+  return { store, place, runtime: { ...systemRuntime(), now: () => now }, at (ms) { now = ms } }
 }
 
 const job = (cursor: string | null = null): Job => ({ key: 1, kind: 'retention', uniqueKey: 'retention', accountKey: null, deliveryKey: null, attempts: 1, cursor })
@@ -45,7 +44,7 @@ function counted (handler: (job: Job, run: number) => ReturnType<JobHandler>): {
 }
 
 t.test('a recurring job is made once, and runs each time it is due', async t => {
-  const { store, runtime } = setting(t)
+  const { store, runtime } = await setting(t)
   const sweep = counted(async job => ({ dueAt: runtime.now(), cursor: `after ${job.cursor ?? 'nothing'}` }))
   const jobs = new Jobs({ store, runtime, handlers: { sweep: sweep.handler }, onError: error => { t.fail(String(error)) } })
   await jobs.start(['sweep'])
@@ -55,11 +54,11 @@ t.test('a recurring job is made once, and runs each time it is due', async t => 
   const again = new Jobs({ store, runtime, handlers: { sweep: sweep.handler }, onError: () => {} })
   await again.start(['sweep'])
   await again.stop()
-  t.equal((await one(store, 'claim_jobs', { now: runtime.now(), owner: store.owner, epoch: store.epoch, limit: 10 })).changes, 1, 'one row, however often it is started')
+  t.equal((await one(store, 'claim_jobs', { slots: HERE, now: runtime.now(), owner: store.owner, epoch: store.epoch, limit: 10 })).changes, 1, 'one row, however often it is started')
 })
 
 t.test('what fails is tried again later, with its cursor, and is told of', async t => {
-  const { store, runtime, at } = setting(t)
+  const { store, runtime, at } = await setting(t)
   const errors: unknown[] = []
   const work = counted(async (_job, run) => {
     if (run === 1) throw new Error('not now')
@@ -82,7 +81,7 @@ t.test('what fails is tried again later, with its cursor, and is told of', async
 })
 
 t.test('stopping waits for what runs, and starts nothing more', async t => {
-  const { store, runtime } = setting(t)
+  const { store, runtime } = await setting(t)
   let ended = false
   const slow = counted(async () => {
     await new Promise(resolve => { setImmediate(resolve) })
@@ -96,15 +95,15 @@ t.test('stopping waits for what runs, and starts nothing more', async t => {
   await jobs.stop()
   t.ok(ended)
   t.equal(slow.runs.length, 1)
-  t.equal((await store.read('jobs_are_due', { now: runtime.now() })).length, 1, 'it is settled, and due again for the next process')
+  t.equal((await store.read('jobs_are_due', { slots: HERE, now: runtime.now() })).length, 1, 'it is settled, and due again for the next process')
 })
 
 t.test('a job whose process died is run by the next one', async t => {
-  const first = setting(t)
+  const first = await setting(t)
   await one(first.store, 'put_job', { job_key: 1, id: 'job_1', kind: 'work', unique_key: 'w', account_key: null, delivery_key: 7, due_at: NOW, now: NOW })
-  await one(first.store, 'claim_jobs', { now: NOW, owner: first.store.owner, epoch: first.store.epoch, limit: 1 })
+  await one(first.store, 'claim_jobs', { slots: HERE, now: NOW, owner: first.store.owner, epoch: first.store.epoch, limit: 1 })
   await first.store.close()
-  const { store, runtime } = setting(t, first.path)
+  const { store, runtime } = await setting(t, first.place)
   await one(store, 'adopt_jobs', { owner: store.owner, now: NOW })
   const work = counted(async () => null)
   const jobs = new Jobs({ store, runtime, handlers: { work: work.handler }, onError: () => {} })
@@ -114,10 +113,42 @@ t.test('a job whose process died is run by the next one', async t => {
   t.match(work.runs, [{ kind: 'work', attempts: 2, deliveryKey: 7 }])
 })
 
+t.test('a claim that was kept and not answered is given back, and runs as if for the first time (GW_STORE_UNSURE)', async t => {
+  const { store, runtime } = await setting(t)
+  let mono = 0
+  let lost = false
+  const unsure: Store = {
+    owner: store.owner, epoch: store.epoch, slots: store.slots, listen: async () => {}, tell: () => {}, nextKey: table => store.nextKey(table), healthy: () => true, close: async () => {}, read: (name, params) => store.read(name, params),
+    async commit (unit) {
+      const results = await store.commit(unit)
+      if (lost || unit[0]?.name !== 'claim_jobs') return results
+      lost = true
+      throw new GatewayError('GW_STORE_UNSURE', 'Nobody knows.')
+    }
+  }
+  let end = (): void => {}
+  const long = counted(() => new Promise(resolve => { end = () => { resolve(null) } }))
+  const work = counted(async () => null)
+  const put = (kind: string) => one(store, 'put_job', { job_key: store.nextKey('jobs'), id: `job_${kind}`, kind, unique_key: kind, account_key: null, delivery_key: null, due_at: NOW, now: NOW })
+  const errors: unknown[] = []
+  const jobs = new Jobs({ store: unsure, runtime: { ...runtime, mono: () => mono += 10_000 }, handlers: { work: work.handler, long: long.handler }, onError: error => { errors.push((error as GatewayError).code) } })
+  await put('work')
+  await jobs.start([])
+  await until('the claim was lost', () => lost)
+  await put('long')
+  await work.run(1)
+  t.match(work.runs, [{ attempts: 1 }])
+  t.strictSame(errors, ['GW_STORE_UNSURE'])
+  t.match(await store.read('job', { id: 'job_long' }), [{ owner: store.owner, attempts: 1 }], 'what runs is left alone, however long it takes')
+  end()
+  await jobs.stop()
+  t.equal(long.runs.length, 1)
+})
+
 t.test('a store that takes nothing does not end the process', async t => {
-  const { store, runtime } = setting(t)
+  const { store, runtime } = await setting(t)
   const told = new Promise<unknown>(resolve => {
-    const failing: Store = { ...store, owner: store.owner, epoch: store.epoch, nextKey: table => store.nextKey(table), healthy: () => false, close: async () => {}, commit: unit => store.commit(unit), read: async () => { throw new Error('no reads') } }
+    const failing: Store = { ...store, owner: store.owner, epoch: store.epoch, slots: store.slots, nextKey: table => store.nextKey(table), healthy: () => false, close: async () => {}, commit: unit => store.commit(unit), read: async () => { throw new Error('no reads') } }
     const jobs = new Jobs({ store: failing, runtime, handlers: {}, onError: (error, job) => { void jobs.stop().then(() => { resolve([(error as Error).message, job]) }) } })
     void jobs.start(['sweep'])
   })
@@ -125,7 +156,7 @@ t.test('a store that takes nothing does not end the process', async t => {
 })
 
 t.test('a payload goes thirty days after its delivery ended; the identity with it, and then the event is new', async t => {
-  const { store, runtime, at } = setting(t)
+  const { store, runtime, at } = await setting(t)
   const shop = await place(store)
   const done = await sent(store, shop, { sourceId: 'old', settledAt: NOW })
   const waiting = await put(store, shop, { dueAt: NOW + 90 * DAY_MS, expiresAt: NOW + 99 * DAY_MS })
@@ -153,7 +184,7 @@ t.test('a payload goes thirty days after its delivery ended; the identity with i
 })
 
 t.test('retention goes through many events in slices, the next one soon', async t => {
-  const { store, runtime, at } = setting(t)
+  const { store, runtime, at } = await setting(t)
   const shop = await place(store)
   await Promise.all(Array.from({ length: 250 }, () => put(store, shop, { expiresAt: NOW })))
   t.equal((await one(store, 'expire_waiting', { queue_key: shop.queueKey, now: NOW, reason: null, limit: 1000 })).changes, 250)
@@ -169,7 +200,7 @@ t.test('retention goes through many events in slices, the next one soon', async 
 })
 
 t.test('a call that belongs to no delivery is forgotten when no window counts it any more, and no other call', async t => {
-  const { store, path, runtime, at } = setting(t)
+  const { store, place: here, runtime, at } = await setting(t)
   const shop = await place(store)
   const event = await put(store, shop)
   await claim(store, shop)
@@ -186,27 +217,25 @@ t.test('a call that belongs to no delivery is forgotten when no window counts it
   await store.commit([{ name: 'release_queues', params: { keys: `[${event.deliveryKey}]` } }])
   await claim(store, shop)
   await store.commit([archiveStep(store, event.deliveryKey), startStep(store, event.deliveryKey, { accountKey: shop.accountKey }), settleStep(store, event.deliveryKey)])
-  const reader = new DatabaseSync(path, { readOnly: true })
-  t.teardown(() => { reader.close() })
-  const left = () => reader.prepare('select outcome, count(*) as n from calls group by outcome order by outcome').all().map(({ outcome, n }) => [outcome, n])
+  const left = async () => (await query(here, 'select outcome, count(*) as n from calls group by outcome order by outcome nulls first')).map(({ outcome, n }) => [outcome, n])
   const handler = retention({ store, runtime, payloadMs: 30 * DAY_MS, identityMs: 30 * DAY_MS, digest })
 
   at(NOW + 25 * HOUR_MS - 1)
   t.strictSame(await handler(job()), { dueAt: runtime.now() + HOUR_MS, cursor: null })
-  t.strictSame(left(), [[null, 1], ['answer', 250], ['delivered', 1], ['no_answer', 1], ['not_sent', 1]])
+  t.strictSame(await left(), [[null, 1], ['answer', 250], ['delivered', 1], ['no_answer', 1], ['not_sent', 1]])
   at(NOW + 25 * HOUR_MS)
   t.match(await handler(job()), { dueAt: runtime.now() + 1000 }, 'in slices, the next one soon')
   t.match(await handler(job()), { dueAt: runtime.now() + HOUR_MS })
-  t.strictSame(left(), [[null, 1], ['delivered', 1], ['no_answer', 1]], 'what is open, or came to its end later, stays; and what belongs to a delivery')
+  t.strictSame(await left(), [[null, 1], ['delivered', 1], ['no_answer', 1]], 'what is open, or came to its end later, stays; and what belongs to a delivery')
   at(NOW + 27 * HOUR_MS)
   await handler(job())
-  t.strictSame(left(), [[null, 1], ['delivered', 1]])
-  const plan = reader.prepare('explain query plan select call_key from calls where delivery_key is null order by call_key limit 200').all()
-  t.match(plan, [{ detail: /INDEX calls_questions/ }])
+  t.strictSame(await left(), [[null, 1], ['delivered', 1]])
+  const plan = await query(here, `explain ${storeKind === 'sqlite' ? 'query plan' : ''} select call_key from calls where delivery_key is null order by call_key limit 200`)
+  t.match(JSON.stringify(plan), /(INDEX|Index Scan using|Index Only Scan using) calls_questions/)
 })
 
 t.test('what is held too long expires, and what lasts longer does not stand in its way', async t => {
-  const { store, runtime, at } = setting(t)
+  const { store, runtime, at } = await setting(t)
   const shop = await place(store, { held: 'plan_too_low' })
   const other = await place(store, { shop: 'b.example', account: 'B1' })
   const lasting = await put(store, shop, { dueAt: NOW - 5, expiresAt: NOW + 10 * DAY_MS })
@@ -226,7 +255,7 @@ t.test('what is held too long expires, and what lasts longer does not stand in i
 })
 
 t.test('a job that is asked for while it runs is not run beside itself, and runs anew afterwards', async t => {
-  const { store, runtime } = setting(t)
+  const { store, runtime } = await setting(t)
   const ask = () => one(store, 'put_job', { job_key: store.nextKey('jobs'), id: `job_${runtime.id('job_')}`, kind: 'work', unique_key: 'w', account_key: null, delivery_key: null, due_at: NOW, now: NOW })
   let open = 0
   const work = counted(async (_job, run) => {
@@ -241,16 +270,16 @@ t.test('a job that is asked for while it runs is not run beside itself, and runs
   await work.run(2)
   await jobs.stop()
   t.strictSame(work.runs.map(({ attempts, cursor }) => [attempts, cursor]), [[1, null], [1, null]])
-  t.equal((await store.read('jobs_are_due', { now: NOW })).length, 0)
+  t.equal((await store.read('jobs_are_due', { slots: HERE, now: NOW })).length, 0)
 })
 
 t.test('more than run at one time are gone through without waiting for the next look', async t => {
-  const { store, runtime } = setting(t)
+  const { store, runtime } = await setting(t)
   const count = 150
   await Promise.all(Array.from({ length: count }, (_, i) => one(store, 'put_job', { job_key: store.nextKey('jobs'), id: `job_${i}`, kind: 'work', unique_key: `w${i}`, account_key: null, delivery_key: null, due_at: NOW, now: NOW })))
   let looks = 0
   const between: Store = {
-    owner: store.owner, epoch: store.epoch, nextKey: table => store.nextKey(table), healthy: () => true, close: async () => {}, read: (name, params) => store.read(name, params),
+    owner: store.owner, epoch: store.epoch, slots: store.slots, listen: async () => {}, tell: () => {}, nextKey: table => store.nextKey(table), healthy: () => true, close: async () => {}, read: (name, params) => store.read(name, params),
     commit (unit) {
       if (unit.some(({ name }) => name === 'claim_jobs')) looks++
       return store.commit(unit)

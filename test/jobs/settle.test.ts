@@ -1,21 +1,20 @@
 // The end of a job's run must reach the store: a job that stays claimed would never run again.
 
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Row, Runtime, Store } from '../../gateway/contract.ts'
 import { GatewayError } from '../../gateway/errors.ts'
 import { Jobs, type Job, type JobResult } from '../../gateway/jobs/runner.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
-import { openSqlite } from '../../gateway/store/sqlite.ts'
 import { NOW, one } from '../conformance/store-rows.ts'
 import { until } from '../helpers/fake-runtime.ts'
-import { tempDir } from '../helpers/tmp.ts'
+import { newPlace, openAlone, runOut, type Place } from '../helpers/stores.ts'
 
 const HOUR_MS = 3_600_000
 const ENDS = new Set(['settle_job', 'end_job'])
 
 interface Setting {
   store: Store
+  place: Place
   jobs: Jobs
   /** Attempt and cursor of each run, and how many there were at one time at most. */
   runs: Array<[number, string | null]>
@@ -29,7 +28,8 @@ interface Setting {
 
 /** One job, due now, on a store that refuses the end of a run as often as it is told to. */
 async function setting (t: Test, { refusals, handler }: { refusals: number, handler: (run: number) => JobResult }): Promise<Setting> {
-  const store = openSqlite({ path: join(tempDir(t), 'gateway.db'), now: () => NOW })
+  const place = await newPlace(t)
+  const store = await openAlone(t, place, () => NOW)
   const runtime: Runtime = { ...systemRuntime(), now: () => NOW }
   const runs: Setting['runs'] = []
   const ends: string[] = []
@@ -40,6 +40,9 @@ async function setting (t: Test, { refusals, handler }: { refusals: number, hand
     owner: store.owner,
     epoch: store.epoch,
     nextKey: table => store.nextKey(table),
+    slots: store.slots,
+    listen: events => store.listen(events),
+    tell: news => { store.tell(news) },
     healthy: () => store.healthy(),
     close: () => store.close(),
     read: (name, params) => store.read(name, params),
@@ -57,13 +60,10 @@ async function setting (t: Test, { refusals, handler }: { refusals: number, hand
     return handler(runs.length)
   }
   const jobs = new Jobs({ store: between, runtime, handlers: { work }, onError: (error, job) => { told.push([(error as GatewayError).code, job?.kind]) } })
-  t.teardown(async () => {
-    await jobs.stop()
-    await store.close()
-  })
+  t.teardown(() => jobs.stop())
   await one(store, 'put_job', { job_key: store.nextKey('jobs'), id: 'job_work', kind: 'work', unique_key: 'w', account_key: null, delivery_key: null, due_at: NOW, now: NOW })
   await jobs.start([])
-  return { store, jobs, runs, most: () => most, ends, told, row: async () => (await store.read('job', { id: 'job_work' }))[0] ?? null }
+  return { store, place, jobs, runs, most: () => most, ends, told, row: async () => (await store.read('job', { id: 'job_work' }))[0] ?? null }
 }
 
 const REFUSED = ['GW_STORE_FAILED', 'work']
@@ -94,10 +94,11 @@ t.test('a failure is written down in the end, and is one failure', async t => {
 })
 
 t.test('a stop does not wait for a store that takes nothing, and the next process runs the job', async t => {
-  const { store, jobs, runs, ends, row } = await setting(t, { refusals: Infinity, handler: () => null })
+  const { store, place, jobs, runs, ends, row } = await setting(t, { refusals: Infinity, handler: () => null })
   await until('it has run', () => ends.length > 0)
   await jobs.stop()
   t.match(await row(), { owner: store.owner, due_at: null }, 'still claimed by this one')
+  await runOut(place)
   await one(store, 'adopt_jobs', { owner: store.owner + 1, now: NOW })
   t.match(await row(), { owner: null, due_at: NOW, attempts: 1 })
   t.strictSame(runs, [[1, null]])

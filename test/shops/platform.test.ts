@@ -2,11 +2,11 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { anEvent, CONFIG, makeApp, movable, until, type Answered, type App, type Body } from '../helpers/app.ts'
 import { HOUSE, HOUSE_ENTRY, HOUSE_ID } from '../helpers/house-provider.ts'
 import { writeFolder } from '../helpers/providers.ts'
+import { onlySqlite } from '../helpers/stores.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
 const WITH_HOUSE = CONFIG.replace('providers:\n', `providers:\n${HOUSE_ENTRY}`).replace('default_provider: courier', 'default_provider: house')
@@ -160,9 +160,7 @@ t.test('an account whose id is given or changed later keeps what waits, and its 
   const waiting = await app.post(event('id-2', 'two.example'))
   app.write(limited.replace('account_id: AC1', 'account_id: AC2'))
   t.equal(await app.reload(), true)
-  const db = new DatabaseSync(app.dbFile, { readOnly: true })
-  t.match(db.prepare('select a.account, b.account as inherits from accounts a left join accounts b on b.account_key = a.inherits where a.provider = ?').all(HOUSE_ID), [{ account: 'AC1', inherits: null }, { account: 'AC2', inherits: 'AC1' }])
-  db.close()
+  t.match(await app.query(`select a.account, b.account as inherits from accounts a left join accounts b on b.account_key = a.inherits where a.provider = '${HOUSE_ID}' order by a.account_key`), [{ account: 'AC1', inherits: null }, { account: 'AC2', inherits: 'AC1' }])
   t.match(await app.delivery('id-2'), { state: 'waiting' }, 'the provider may still count them as one')
   app.write(limited.replace('account_id: AC1', 'account_id: AC2').replace('max: 1', 'max: 2'))
   t.equal(await app.reload(), true)
@@ -211,9 +209,7 @@ t.test('live, with an account that is the sandbox\'s only, the provider is annou
     t.match((await view(app, shop, '/channels/sms')).body, { provider: HOUSE_ID, queues: [{ held_reason: 'coming_soon' }] }, shop)
   }
   t.equal((await app.ask('DELETE', '/v1/shops/one.example/providers/house/connection')).status, 404)
-  const db = new DatabaseSync(app.dbFile, { readOnly: true })
-  t.strictSame(db.prepare('select account from accounts where provider = ? order by account').all(HOUSE_ID).map(({ account }) => account), ['AC1', 'gateway'], 'no account was made up for a shop')
-  db.close()
+  t.strictSame((await app.query(`select account from accounts where provider = '${HOUSE_ID}' order by account`)).map(({ account }) => account), ['AC1', 'gateway'], 'no account was made up for a shop')
   app.write(sandbox + declared)
   await app.restart()
   await until(async () => (await Promise.all(['live-20', 'live-21', 'live-22'].map(id => app.delivery(id)))).every(({ state }) => state === 'delivered'))
@@ -239,7 +235,7 @@ t.test('who starts it is offered a shop at the platform\'s account to try', asyn
   t.match(app.out.join('\n'), /curl .*\/v1\/events[\s\S]*"shop":"late\.example"/)
 })
 
-t.test('no file holds the platform\'s key', async t => {
+t.test('no file holds the platform\'s key', onlySqlite('it reads the files'), async t => {
   const app = await houseApp(t)
   await put(app, 'one.example', { settings: { greeting: 'planted-text' } })
   await app.delivered(await app.post(event('files-1')))

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { anEvent, CONFIG, deliveryOf, startApp, until, type Answered, type App, type Body } from '../helpers/app.ts'
+import { onlySqlite } from '../helpers/stores.ts'
 
 const shop = (plan = 'pro', more: object = {}) => ({ name: 'Initech', domain: 'initech.example', plan, ...more })
 const READY = ['back_in_stock', 'preorder']
@@ -183,7 +184,7 @@ t.test('declared shops are there once, also when the gateway starts again', asyn
   t.ok(await app.delivered(await app.post(anEvent('again-1'))))
 })
 
-t.test('the files hold no secret in any form', async t => {
+t.test('the files hold no secret in any form', onlySqlite('it reads the files'), async t => {
   const app = await startApp(t)
   await put(app, '', shop())
   await put(app, '/providers/courier/connection', connection('key_planted_7f3a9c2e5b81'))

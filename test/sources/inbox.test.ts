@@ -1,14 +1,14 @@
 // From a webhook to a message: kept before it is answered, worked on once, whatever happens in between.
 
-import { DatabaseSync } from 'node:sqlite'
-import { join } from 'node:path'
 import t from 'tap'
+import type { Store } from '../../gateway/contract.ts'
+import { GatewayError } from '../../gateway/errors.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
 import { Inbox, type Translator } from '../../gateway/sources/inbox.ts'
-import { openSqlite } from '../../gateway/store/sqlite.ts'
-import { anEvent, makeApp, movable, until, type App, type AppOptions, type Body } from '../helpers/app.ts'
+import { anEvent, makeApp, movable, onStore, until, type App, type AppOptions, type Body } from '../helpers/app.ts'
 import { startGatewayProcess } from '../helpers/gateway-process.ts'
-import { tempDir, type Teardown } from '../helpers/tmp.ts'
+import { newPlace, openAlone, runOut, storeKind } from '../helpers/stores.ts'
+import type { Teardown } from '../helpers/tmp.ts'
 import { configWith, HOOK, hooked, rowOf, settled, shared, TOKENS, writeSource } from './hook.ts'
 
 async function start (t: Teardown, options: AppOptions = {}): Promise<App> {
@@ -129,12 +129,12 @@ t.test('what is done is worked on again too: events it made are not made twice, 
   await settled(app, 'again')
   const { id, events } = await rowOf(app, 'again')
   const retry = () => app.ask('POST', `/v1/inbox/${String(id)}/retry`)
-  const audits = (): number => { const db = new DatabaseSync(app.dbFile); const [row] = db.prepare('select count(*) as n from audit where action = \'inbox.retry\' and subject = ? and actor = \'all\'').all(String(id)); db.close(); return Number(row?.n) }
+  const audits = async (): Promise<number> => (await app.query(`select 1 from audit where action = 'inbox.retry' and subject = '${String(id)}' and actor = 'all'`)).length
   t.match(await retry(), { status: 202, body: { state: 'received', events } })
   await until(async () => (await rowOf(app, 'again')).state === 'done')
   t.match((await rowOf(app, 'again')).events, [{ id: 'again-1', status: 'duplicate', event_id: (events as Body[])[0]?.event_id }])
   t.equal((await deliveriesOf(app, 'again-1')).length, 1)
-  t.equal(audits(), 1)
+  t.equal(await audits(), 1)
   let open = (): void => {}
   shared.gate = new Promise(resolve => { open = resolve })
   await hooked(app, { wait: true, is: 'recorded', reason: 'noted', detail: 'Kept.' }, { topic: 'busy' })
@@ -145,9 +145,7 @@ t.test('what is done is worked on again too: events it made are not made twice, 
   await settled(app, 'busy')
   t.equal((await app.ask('POST', `/v1/inbox/${String(busy.id)}/retry`)).status, 202, 'what was recorded may make something now')
   await until(async () => shared.calls.filter(({ topic }) => topic === 'busy').length === 2)
-  const db = new DatabaseSync(app.dbFile)
-  t.match(db.prepare('select count(*) as n from audit where action = \'inbox.retry\' and subject = ?').get(String(busy.id)), { n: 1 }, 'the one that was refused is not in the audit')
-  db.close()
+  t.equal((await app.query(`select 1 from audit where action = 'inbox.retry' and subject = '${String(busy.id)}'`)).length, 1, 'the one that was refused is not in the audit')
 })
 
 t.test('a type that makes no message is accepted and kept, without deliveries', async t => {
@@ -219,7 +217,8 @@ t.test('the one that kills the gateway is set aside the third time, and takes no
   const app = makeApp(t, { config: configWith(HOOK) })
   writeSource(app.dir, 'hook')
   const key = app.env.KEY_ALL as string
-  const own = await startGatewayProcess({ config: { text: configWith(HOOK) }, dataDir: app.dir, env: { ...app.env, ...TOKENS } })
+  if (storeKind === 'postgres') app.env.DATABASE_URL = await newPlace(t)
+  const own = await startGatewayProcess({ config: { text: onStore(configWith(HOOK)) }, dataDir: app.dir, env: { ...app.env, ...TOKENS } })
   t.teardown(() => own.kill('SIGKILL'))
   const post = (topic: string, body: object) => fetch(`${own.url}/webhooks/hook`, { method: 'POST', headers: { 'x-token': TOKENS.HOOK_TOKEN, 'x-topic': topic, 'x-shop': 'acme.example' }, body: JSON.stringify(body) })
   const row = async (topic: string): Promise<Body> => ((await (await fetch(`${own.url}/v1/inbox?topic=${topic}`, { headers: { authorization: `Bearer ${key}` } })).json()) as { items: Body[] }).items[0] as Body
@@ -227,6 +226,7 @@ t.test('the one that kills the gateway is set aside the third time, and takes no
   await post('killer', { die: true }).catch(() => {}) // it may be answered before, or not
   for (const _ of [1, 2, 3]) {
     t.match(await own.exited, { signal: 'SIGKILL' })
+    await runOut(app.place)
     await own.restart()
   }
   await until(async () => (await row('killer'))?.state === 'parked')
@@ -269,13 +269,23 @@ t.test('rows go when the payload\'s term is over; that they came is known as lon
   await until(async () => (await hooked(app, { is: 'recorded', reason: 'noted', detail: 'Kept.' }, { topic: 'old', keys: ['once'] })).body.result === 'new')
 })
 
-/** An inbox whose source hangs for all topics that say so, and otherwise records. */
-async function hanging (t: Teardown, translationMs: number) {
-  const store = openSqlite({ path: join(tempDir(t), 'gateway.db'), now: Date.now })
+/** An inbox whose source hangs for all topics that say so, and otherwise records. `lose`: whether the answer to a commit is lost, before or after it. */
+async function hanging (t: Teardown, translationMs: number, lose: (statement: string) => 'before' | 'after' | null = () => null) {
+  const real = await openAlone(t, await newPlace(t), Date.now)
+  const store: Store = {
+    owner: real.owner, epoch: real.epoch, slots: real.slots, listen: async () => {}, tell () {}, nextKey: table => real.nextKey(table), healthy: () => true, close: async () => {}, read: (name, params) => real.read(name, params),
+    async commit (unit) {
+      const lost = lose(String(unit[0]?.name))
+      const results = lost === 'before' ? [] : await real.commit(unit)
+      if (lost !== null) throw new GatewayError('GW_STORE_UNSURE', 'Nobody knows.')
+      return results
+    }
+  }
+  let mono = 0
   const errors: unknown[] = []
   const settled: string[] = []
-  const inbox = new Inbox({ store, runtime: systemRuntime(), translationMs, onReceived () {}, onSettled: ({ topic }) => { settled.push(topic) }, onError: error => { errors.push(error) } })
-  t.teardown(async () => { await inbox.stop(); await store.close() })
+  const inbox = new Inbox({ store, runtime: { ...systemRuntime(), mono: () => mono += 10_000 }, translationMs, onReceived () {}, onSettled: ({ topic }) => { settled.push(topic) }, onError: error => { errors.push(error) } })
+  t.teardown(() => inbox.stop())
   await inbox.start()
   const translate: Translator['translate'] = ({ topic }) => topic.startsWith('hangs') ? new Promise(() => {}) : { is: 'recorded', reason: 'noted', detail: 'Kept.' }
   inbox.use({ acceptTogether: () => Promise.reject(new Error('none')) }, new Map([['hook', { id: 'hook', translate, context: {} as never }]]))
@@ -326,23 +336,54 @@ t.test('a translation that hangs counts as failed', async t => {
   await until(async () => errors.length === 1)
   await receive('next')
   await until(async () => settled.includes('next'))
-  const [row] = await store.read('list_inbox', { before: 2, floor: 0, source: null, topic: null, subject: null, state: null, shop: null, shops: null, limit: 1 })
+  const [row] = await store.read('list_inbox', { before: 1_000_000, floor: 0, source: null, topic: 'hangs', subject: null, state: null, shop: null, shops: null, limit: 1 })
   t.match(row, { state: 1, attempts: 1, reason: 'translation_failed', detail: /took longer/ })
 })
 
+t.test('a claim that was kept and not answered is given back and worked on; what is worked on is left alone (GW_STORE_UNSURE)', async t => {
+  let loses = false
+  const { store, errors, settled, receive } = await hanging(t, 60_000, statement => loses && statement === 'claim_inbox' ? 'after' : null)
+  loses = true
+  await receive('lost')
+  await until(async () => errors.length === 1)
+  loses = false
+  t.equal((await store.read('owned_inbox', { owner: store.owner })).length, 1, 'it was kept')
+  await receive('hangs')
+  await until(async () => settled.includes('lost'))
+  t.match(errors, [{ code: 'GW_STORE_UNSURE' }])
+  t.equal((await store.read('owned_inbox', { owner: store.owner })).length, 1, 'the one that hangs')
+})
+
+t.test('an end of which the store does not say whether it was kept costs the row no attempt (GW_STORE_UNSURE)', async t => {
+  let lost = 0
+  const { store, settled, receive } = await hanging(t, 60_000, statement => statement === 'settle_inbox' && lost++ === 0 ? 'before' : null)
+  await receive('unsure')
+  await until(async () => settled.includes('unsure'))
+  const [row] = await store.read('list_inbox', { before: 1_000_000, floor: 0, source: null, topic: 'unsure', subject: null, state: null, shop: null, shops: null, limit: 1 })
+  t.match(row, { attempts: 0, reason: 'noted' })
+})
+
+/** The store takes no more rows of a table, until the end. */
+async function refusing (app: App, table: string): Promise<{ end (): Promise<unknown> }> {
+  if (storeKind === 'sqlite') await app.query(`create trigger refuses before insert on ${table} begin select raise(abort, 'disk'); end`)
+  else {
+    await app.query('create or replace function refuse () returns trigger language plpgsql as $$ begin raise exception \'disk\'; end $$')
+    await app.query(`create trigger refuses before insert on ${table} execute function refuse()`)
+  }
+  return { end: () => app.query(storeKind === 'sqlite' ? 'drop trigger refuses' : `drop trigger refuses on ${table}`) }
+}
+
 t.test('while the store takes nothing a webhook is answered 503, so that it is sent again', async t => {
   const app = await start(t)
-  const other = new DatabaseSync(app.dbFile)
-  other.exec('create trigger full before insert on inbox begin select raise(abort, \'disk\'); end')
+  const refused = await refusing(app, 'inbox')
   t.match(await hooked(app, eventsOf('f-1'), { topic: 'full', keys: ['f'] }), { status: 503, headers: { 'retry-after': '1' }, body: { error: { code: 'GW_STORE_FAILED' } } })
-  other.exec('drop trigger full')
+  await refused.end()
   t.match(await hooked(app, eventsOf('f-1'), { topic: 'full', keys: ['f'] }), { status: 200, body: { result: 'new' } }, 'nothing of the first was kept')
   await settled(app, 'full')
-  other.exec('create trigger full before insert on events begin select raise(abort, \'disk\'); end')
+  const without = await refusing(app, 'events')
   await hooked(app, eventsOf('f-2'), { topic: 'later' })
   await app.logged(entry => entry.msg === 'the inbox could not be worked on; it is tried again')
   t.match(await rowOf(app, 'later'), { state: 'received', attempts: 0 }, 'the store\'s fault costs no attempt')
-  other.exec('drop trigger full')
-  other.close()
+  await without.end()
   t.match(await settled(app, 'later'), { state: 'done' })
 })
