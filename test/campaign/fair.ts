@@ -1,6 +1,6 @@
 // Shops that share an account take turns, and what is urgent goes before them.
 
-import { startWorld, targetOf } from '../e2e/world.ts'
+import { type onPostgres, startWorld, targetOf } from '../e2e/world.ts'
 import { type EventType, eventOf, post } from '../helpers/load.ts'
 import { type Arrival, startStandIn } from '../helpers/stand-in.ts'
 
@@ -19,10 +19,10 @@ const B_EVENTS = 100
 const BATCH = 1000
 const QUIET_MS = 150
 
-export async function shareAnAccount (dir: string): Promise<FairReport> {
+export async function shareAnAccount (dir: string, on?: ReturnType<typeof onPostgres>): Promise<FairReport> {
   const standIn = await startStandIn({ latencyMs: () => 2 })
   const shops = ['a', 'b', 'c'].map(name => ({ id: `${name}.example`, provider: 'shared', account: 'one' }))
-  const gateway = await startWorld({ dir, standIn, shops, providers: [{ id: 'shared', uncertain: 'repeat', concurrency: 16, windows: [WINDOW] }] })
+  const gateway = await startWorld({ dir, standIn, shops, providers: [{ id: 'shared', uncertain: 'repeat', concurrency: 16, windows: [WINDOW] }], ...on })
   const accept = async (shop: string, count: number, type: EventType): Promise<void> => {
     const answer = await post(targetOf(gateway), Array.from({ length: count }, (_, n) => eventOf({ id: `${type}-${serial++}-${n}`, shop, type })))
     if (answer?.status !== 202) throw new Error(`${shop}: not accepted: ${JSON.stringify(answer)}`)

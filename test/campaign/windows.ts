@@ -1,7 +1,7 @@
 // A burst and a steady window at once, counted by the provider when requests arrive: nothing is refused and nothing
 // is left unused, through a pause and through a kill late in the steady window.
 
-import { startWorld, targetOf } from '../e2e/world.ts'
+import { type onPostgres, startWorld, targetOf } from '../e2e/world.ts'
 import { eventOf, post } from '../helpers/load.ts'
 import { type Arrival, startStandIn } from '../helpers/stand-in.ts'
 import { between, seeded } from './seed.ts'
@@ -13,6 +13,8 @@ export interface WindowsOptions {
   /** Full steady windows of backlog before the pause, and after it. */
   before: number
   after: number
+  /** Another store than a SQLite file. */
+  on?: ReturnType<typeof onPostgres> | undefined
 }
 
 export interface WindowsReport {
@@ -33,13 +35,14 @@ const KILL_AT = STEADY.max * 0.9
 /** Few in flight: each that a kill leaves open counts in the windows, whether it arrived or not. */
 const CONCURRENCY = 4
 
-export async function fillWindows ({ dir, seed, before, after }: WindowsOptions): Promise<WindowsReport> {
+export async function fillWindows ({ dir, seed, before, after, on }: WindowsOptions): Promise<WindowsReport> {
   const standIn = await startStandIn({ latencyMs: between(seeded(seed), 2, 15), windows: [BURST, STEADY] })
   const gateway = await startWorld({
     dir,
     standIn,
     providers: [{ id: 'limited', uncertain: 'repeat', concurrency: CONCURRENCY, windows: [BURST, STEADY] }],
-    shops: [{ id: SHOP, provider: 'limited', account: 'account' }]
+    shops: [{ id: SHOP, provider: 'limited', account: 'account' }],
+    ...on
   })
   const postBacklog = async (name: string, windows: number): Promise<number> => {
     const events = Array.from({ length: windows * STEADY.max + 1 }, (_, n) => eventOf({ id: `${name}-${n}`, shop: SHOP }))
@@ -80,7 +83,8 @@ function used (arrivals: readonly Arrival[], windows: number): number {
   return windows * STEADY.perMs / (to.at - from.at)
 }
 
-function most (arrivals: readonly Arrival[], perMs: number): number {
+/** The most that arrived in one window of this length, wherever it lies. */
+export function most (arrivals: readonly Arrival[], perMs: number): number {
   let first = 0
   let highest = 0
   for (const [i, { at }] of arrivals.entries()) {

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Kind, Uncertain, Window } from '../../gateway/contract.ts'
-import { type GatewayProcess, startGatewayProcess } from '../helpers/gateway-process.ts'
+import { type GatewayProcess, startGatewayProcess, type StartChange } from '../helpers/gateway-process.ts'
 import type { StandIn } from '../helpers/stand-in.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -18,12 +18,33 @@ export interface World {
   shops: readonly WorldShop[]
   /** More of the config, by its keys, and the environment that needs. */
   more?: { config: Record<string, unknown>, types: Record<string, unknown>, env: Record<string, string> }
+  /** The gateway's own folder, with its keys and its SQLite file, where it is not the world's. */
+  dataDir?: string
+  /** What the config says of the store; else a SQLite file in the data folder. */
+  store?: Record<string, unknown>
+  /** How its process is started. */
+  start?: StartChange
+  /** As the config says it; 5s without it. */
+  requestDeadline?: string
+}
+
+/** What of a world is another way on PostgreSQL. The lease is short, so that the next process takes over soon. */
+export function onPostgres (url: string): Pick<World, 'store' | 'start' | 'requestDeadline'> {
+  return { store: { driver: 'postgres', url: { env: 'DATABASE_URL' }, lease: '3s' }, start: { env: { DATABASE_URL: url } }, requestDeadline: '1s' }
 }
 
 /** Writes the world's files into its folder and starts a gateway in it. */
 export async function startWorld (world: World): Promise<GatewayProcess> {
   for (const provider of world.providers) writeProvider(world.dir, provider)
-  return await startGatewayProcess({ config: { text: JSON.stringify(configOf(world), null, 2) }, dataDir: world.dir, env: { TEST_API_KEY: API_KEY, ...world.more?.env } })
+  const config = writeConfig(world)
+  return await startGatewayProcess({ config: { file: config }, dataDir: world.dataDir ?? world.dir, ...world.start, env: { TEST_API_KEY: API_KEY, ...world.more?.env, ...world.start?.env } })
+}
+
+/** Writes the config as the world says it; a gateway that runs reads it at SIGHUP. Returns its path. */
+export function writeConfig (world: World): string {
+  const file = join(world.dir, 'gateway.config.yaml')
+  writeFileSync(file, JSON.stringify(configOf(world), null, 2))
+  return file
 }
 
 export function targetOf (gateway: { url: string }): { url: string, apiKey: string } {
@@ -51,18 +72,18 @@ function writeProvider (dir: string, { id, uncertain, concurrency, windows }: Wo
   }, null, 2))
 }
 
-function configOf ({ dir, standIn, providers, shops, more }: World): object {
-  const key = (name: string): object => ({ file: join(dir, 'keys', name), generate: true })
+function configOf ({ dir, dataDir = dir, standIn, providers, shops, more, store, requestDeadline = '5s' }: World): object {
+  const key = (name: string): object => ({ file: join(dataDir, 'keys', name), generate: true })
   return {
     version: 1,
     server: { port: 0 },
     log: { level: 'warn' },
-    store: { driver: 'sqlite', path: join(dir, 'gateway.db') },
+    store: store ?? { driver: 'sqlite', path: join(dataDir, 'gateway.db') },
     sandbox: { enabled: true, url: standIn.url },
     security: {
       encryption_keys: [{ id: 'k1', ...key('k1.key') }],
       person_key: key('person.key'),
-      api_keys: [{ id: 'test', env: 'TEST_API_KEY', scopes: ['events:write', 'deliveries:read'], shops: '*' }]
+      api_keys: [{ id: 'test', env: 'TEST_API_KEY', scopes: ['events:write', 'deliveries:read', 'shops:read', 'shops:write'], shops: '*' }]
     },
     plans: { pro: [] },
     channels: { sms: {} },
@@ -72,7 +93,7 @@ function configOf ({ dir, standIn, providers, shops, more }: World): object {
       ...more?.types
     },
     providers: Object.fromEntries(providers.map(({ id }) => [id, { path: join(dir, 'providers', id) }])),
-    delivery: { request_deadline: '5s' },
+    delivery: { request_deadline: requestDeadline },
     ...more?.config,
     shops: shops.map(({ id, provider, account }) => ({
       id,
