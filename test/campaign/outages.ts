@@ -1,9 +1,10 @@
-// Short runs of the campaign on what befalls a database: R20 to R23 of the fault list, on every commit.
+// Short runs of the campaign on what befalls a database, R20 to R23 of the fault list: tap test/campaign/outages.ts
 
 import t, { type Test } from 'tap'
-import { cutConnections, type DatabaseReport, databaseLine, failOver, promoteHalfway, restartDatabase, silenceDatabase } from '../campaign/database.ts'
+import { cutConnections, type DatabaseReport, databaseLine, failOver, promoteHalfway, restartDatabase, silenceDatabase } from './database.ts'
 import { haveNoCluster } from '../helpers/postgres.ts'
 import { tempDir } from '../helpers/tmp.ts'
+
 
 /** A post during an outage that hung for as long as that lasts would be no answer; how much less it is, the campaign judges. */
 const OUTAGE_MS = 8000

@@ -1,4 +1,4 @@
-// What the store does about connections that say nothing any more, and about what they leave behind in the database.
+// What the store does about connections that say nothing any more, and about what they leave behind: tap test/campaign/dead.ts
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
@@ -11,6 +11,7 @@ import { until } from '../helpers/app.ts'
 import { query } from '../helpers/postgres-cluster.ts'
 import { database, haveNoCluster, haveNoPostgres, startCluster } from '../helpers/postgres.ts'
 import { tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts'
+
 
 const DEAD = { timeout: {} }
 const mono = (): number => performance.now()
