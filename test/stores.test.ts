@@ -11,6 +11,7 @@ const ALONE: Record<string, string> = {
   'test/app/scaled-out.test.ts': 'several instances, on PostgreSQL alone',
   'test/conformance/store.test.ts': 'it runs on both by itself',
   'test/e2e/consumers.test.ts': 'several instances, on PostgreSQL alone',
+  'test/e2e/database.test.ts': 'faults of a database, on PostgreSQL alone',
   'test/e2e/disk.test.ts': 'the disk of a SQLite file fills up',
   'test/e2e/failpoints-send.test.ts': 'test/e2e/crash.postgres.test.ts has the same with the lease in view',
   'test/e2e/failpoints.test.ts': 'test/e2e/crash.postgres.test.ts has the same with the lease in view',

@@ -49,6 +49,8 @@ export class Connection {
   #connecting: Promise<void> | null = null
   #closed = false
   #failures = 0
+  /** The one that a ping waits for. */
+  #asked: Client | null = null
 
   constructor (options: ConnectionOptions) { this.#o = options }
 
@@ -75,9 +77,13 @@ export class Connection {
   /** Asks on it, and cuts it off where no answer comes: one that was lost without a word is not noticed otherwise. */
   async ping (withinMs: number): Promise<void> {
     const client = this.client
-    if (client === null) return
+    if (client === null || client === this.#asked) return // an answer is waited for already
+    this.#asked = client
     const late = setTimeout(() => { this.drop(client) }, withinMs)
-    await client.query('select 1').catch(() => {}).finally(() => { clearTimeout(late) })
+    await client.query('select 1').catch(() => {}).finally(() => {
+      clearTimeout(late)
+      this.#asked = null
+    })
   }
 
   async close (): Promise<void> {

@@ -5,6 +5,8 @@ import { clientConfig, farewell } from './connection.ts'
 
 /** From the question to the answer, the wait for a connection included. */
 export const READ_MS = 2000
+/** A timer may fire so much before its time by the other clock. */
+const EARLY_MS = 50
 
 export interface ReaderOptions {
   url: string
@@ -39,7 +41,7 @@ export class Reader {
       return result
     } catch (error) {
       // All may be dead without a word, and each would have to be found out by a read of its own.
-      if (pool === this.#pool && this.#answeredAt < askedAt && this.#o.mono() - askedAt >= READ_MS) this.#renew()
+      if (pool === this.#pool && this.#answeredAt < askedAt && this.#o.mono() - askedAt >= READ_MS - EARLY_MS) this.#renew()
       throw error
     } finally {
       clearTimeout(tooLate)

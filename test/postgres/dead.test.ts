@@ -1,4 +1,4 @@
-// What the store does about connections that say nothing any more, and about what they leave behind: tap test/campaign/dead.ts
+// What the store does about connections that say nothing any more, and about what they leave behind in the database.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'

@@ -1,7 +1,7 @@
-// Short runs of the campaign on what befalls a database, R20 to R23 of the fault list: tap test/campaign/outages.ts
+// Short runs of the campaign on what befalls a database: R20 to R23 of the fault list, on every commit.
 
 import t, { type Test } from 'tap'
-import { cutConnections, type DatabaseReport, databaseLine, failOver, promoteHalfway, restartDatabase, silenceDatabase } from './database.ts'
+import { cutConnections, type DatabaseReport, databaseLine, failOver, promoteHalfway, restartDatabase, silenceDatabase } from '../campaign/database.ts'
 import { haveNoCluster } from '../helpers/postgres.ts'
 import { tempDir } from '../helpers/tmp.ts'
 
