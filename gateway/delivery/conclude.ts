@@ -16,9 +16,10 @@ const ANSWER_KEPT = 2000
 const RECONCILE_AFTER_MS = 60_000
 const NOTHING = {}
 
-export interface ConcludeOptions extends HealthOptions { store: Store, config: Config, onError (error: unknown): void }
+export interface ConcludeOptions extends HealthOptions { config: Config, onError (error: unknown): void }
 
 export interface HealthOptions {
+  store: Store
   runtime: Runtime
   /** An account is held from now on, or works again. */
   onHeld (held: HeldAccount): void
@@ -125,15 +126,16 @@ export function concludeQuestion (account: OpenAccount, answer: Answer, options:
 interface Told { sign: Sign, probed: boolean, holdAccount: Settled['holdAccount'] }
 
 /** What an answer says of the account as such: held, held on, free again; and the counts that go with it. */
-function healthSteps (account: OpenAccount, told: Told, now: number, { onHeld }: HealthOptions): Step[] {
-  const { health, held: before } = account
+function healthSteps (account: OpenAccount, told: Told, now: number, { store, onHeld }: HealthOptions): Step[] {
+  const { key, health, held: before } = account
+  const { owner } = store
   const save = health.count(told.sign, now)
   const { calls, failed } = health
   const changed = hold(account, told, now)
   if (account.held !== before) onHeld({ provider: account.provider, account: account.key, reason: account.held, calls, failed })
   return [
-    ...(changed ? [{ name: 'hold_account', params: { account_key: account.key, held_reason: account.held, held_until: account.held === null ? null : account.heldUntil } }] : []),
-    ...(save && health.calls > 0 ? [{ name: 'note_health', params: { account_key: account.key, health: health.text() } }] : [])
+    ...(changed ? [{ name: 'hold_account', params: { account_key: key, owner, held_reason: account.held, held_until: account.held === null ? null : account.heldUntil } }] : []),
+    ...(save && health.calls > 0 ? [{ name: 'note_health', params: { account_key: key, owner, health: health.text() } }] : [])
   ]
 }
 

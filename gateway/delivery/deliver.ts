@@ -133,7 +133,7 @@ export class Deliver {
       const account = this.#accounts.get(key)
       if (account?.held) {
         account.free()
-        void this.#insist([{ name: 'hold_account', params: { account_key: key, held_reason: null, held_until: null } }])
+        void this.#insist([{ name: 'hold_account', params: { account_key: key, owner: null, held_reason: null, held_until: null } }])
       }
       this.wake(key)
     }

@@ -1,7 +1,8 @@
 // Goes through all deliveries and events, a slice at a time, and counts what nobody accounts for: what would neither be sent
-// nor be shown as refused. 0 is right; anything else is a bug of the gateway, or somebody wrote in its database.
+// nor be shown as refused. 0 is right; anything else is a bug of the gateway, or somebody wrote in its database. A queue that
+// sleeps over what is due in it is woken; all else is a person's to judge.
 
-import type { Config, Row, Runtime, Store } from '../contract.ts'
+import type { Config, Row, Runtime, Step, Store } from '../contract.ts'
 import type { JobHandler, JobResult } from './runner.ts'
 
 const SLICE = 500
@@ -58,6 +59,7 @@ export function audit (options: AuditOptions): JobHandler {
     const suspects = new Set(place.suspects)
     const certain = wrong.filter(({ id }) => suspects.has(String(id)))
     for (const found of byFault(certain)) onFound(found)
+    await store.commit(certain.filter(({ fault }) => fault === 'overslept').map(wake))
     const found = place.found + certain.length
     if (ends?.delivery_key == null && ends?.event_key == null) return at({ ...BEGIN, before: found, recorded }, now + PASS_MS)
     return at({ ...place, delivery, event, found, suspects: null, recorded }, now + NEXT_MS)
@@ -69,6 +71,11 @@ export async function unaccounted (store: Store): Promise<number> {
   const [row] = await store.read('audited', {})
   const { found, before } = placeOf(row?.cursor as string | null ?? null)
   return Math.max(found, before)
+}
+
+/** It is counted all the same: what woke it should have been something else. */
+function wake ({ queue_key: queueKey, account_key: accountKey, priority }: Row): Step {
+  return { name: 'wake_queue', params: { queue_key: queueKey as number, account_key: accountKey as number | null, priority: priority as number } }
 }
 
 function placeOf (cursor: string | null): Place { return cursor === null ? BEGIN : JSON.parse(cursor) as Place }

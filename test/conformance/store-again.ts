@@ -96,7 +96,7 @@ export async function again (t: Test, open: Open): Promise<void> {
     await place(store, { held: 'shop_inactive' })
     t.equal((await press(store, first)).made, 0)
     await place(store)
-    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW })
+    await one(store, 'hold_account', { owner: store.owner, account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW })
     t.match(await route(), { held_reason: null, account_held: 'credentials_refused' })
     t.equal((await press(store, first)).made, 0)
     await one(store, 'release_account', { provider: 'alpha', account: 'A1' })

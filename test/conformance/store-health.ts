@@ -21,23 +21,32 @@ export async function health (t: Test, open: Open): Promise<void> {
     const at = await place(store)
     const account = async (from = store) => (await from.read('account', { account_key: at.accountKey }))[0]
     t.match(await account(), { health: '[]' })
-    await Promise.all([1, 2, 3].map(n => one(store, 'note_health', { account_key: at.accountKey, health: `[[${NOW},${n},${n}]]` })))
+    await Promise.all([1, 2, 3].map(n => one(store, 'note_health', { owner: store.owner, account_key: at.accountKey, health: `[[${NOW},${n},${n}]]` })))
     t.match(await account(), { health: `[[${NOW},3,3]]` }, 'the latest word counts')
-    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'provider_not_answering', held_until: NOW + 1 })
+    await one(store, 'hold_account', { owner: store.owner, account_key: at.accountKey, held_reason: 'provider_not_answering', held_until: NOW + 1 })
     const again = await reopen()
     t.match(await account(again), { health: `[[${NOW},3,3]]`, held_reason: 'provider_not_answering' })
-    await one(again, 'hold_account', { account_key: at.accountKey, held_reason: null, held_until: null })
+    await one(again, 'hold_account', { owner: null, account_key: at.accountKey, held_reason: null, held_until: null })
     t.match(await account(again), { health: '[]', held_reason: null })
-    await one(again, 'note_health', { account_key: at.accountKey, health: '[[1,1,1]]' })
+    await one(again, 'note_health', { owner: again.owner, account_key: at.accountKey, health: '[[1,1,1]]' })
     await one(again, 'release_account', { provider: 'alpha', account: 'A1' })
     t.match(await account(again), { health: '[]' })
+  })
+
+  await t.test('who has lost an account says nothing of it any more', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const other = store.owner + 1
+    t.equal((await one(store, 'hold_account', { owner: other, account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW })).changes, 0)
+    t.equal((await one(store, 'note_health', { owner: other, account_key: at.accountKey, health: '[[1,1,1]]' })).changes, 0)
+    t.match((await store.read('account', { account_key: at.accountKey }))[0], { held_reason: null, health: '[]' })
   })
 
   await t.test('held accounts are counted by provider and reason', async t => {
     const { store } = await open(t)
     t.strictSame(await store.read('held_accounts', {}), [])
     const [first, second] = [await place(store), await place(store, { account: 'A2', group: 'second' })]
-    for (const { accountKey } of [first, second]) await one(store, 'hold_account', { account_key: accountKey, held_reason: 'provider_not_answering', held_until: NOW })
+    for (const { accountKey } of [first, second]) await one(store, 'hold_account', { owner: store.owner, account_key: accountKey, held_reason: 'provider_not_answering', held_until: NOW })
     t.match(await store.read('held_accounts', {}), [{ provider: 'alpha', held_reason: 'provider_not_answering', accounts: 2 }])
   })
 

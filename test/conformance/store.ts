@@ -299,7 +299,7 @@ async function queues (t: Test, open: Open): Promise<void> {
     const { store } = await open(t)
     const at = await place(store)
     const account = async () => (await store.read('account', { account_key: at.accountKey }))[0]
-    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW + 1 })
+    await one(store, 'hold_account', { owner: store.owner, account_key: at.accountKey, held_reason: 'credentials_refused', held_until: NOW + 1 })
     await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'messages', until: NOW + 2 })
     await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'other.lane', until: NOW + 3 })
     await one(store, 'pause_lane', { account_key: at.accountKey, lane: 'messages', until: NOW + 1 })
@@ -564,7 +564,7 @@ async function ends (t: Test, open: Open): Promise<void> {
     for (const event of expired) t.match(await deliveryOf(store, event), { state: STATE.expired, reason: 'expired', due_at: null, finished_at: NOW })
     t.equal((await deliveryOf(store, lasting)).state, STATE.waiting)
     await put(store, free)
-    await one(store, 'hold_account', { account_key: free.accountKey, held_reason: 'credentials_refused', held_until: NOW })
+    await one(store, 'hold_account', { owner: store.owner, account_key: free.accountKey, held_reason: 'credentials_refused', held_until: NOW })
     t.strictSame((await store.read('held_queues', { after: at.queueKey, limit: 10 })).map(row => row.queue_key), [free.queueKey])
   })
 
@@ -648,7 +648,7 @@ async function lists (t: Test, open: Open): Promise<void> {
     const { store } = await open(t)
     const at = await place(store, { held: 'plan_too_low' })
     const event = await put(store, at)
-    await one(store, 'hold_account', { account_key: at.accountKey, held_reason: 'scope_missing', held_until: NOW })
+    await one(store, 'hold_account', { owner: store.owner, account_key: at.accountKey, held_reason: 'scope_missing', held_until: NOW })
     t.match(await deliveryOf(store, event), { shop: 'acme.example', channel: 'sms', setup_group: 'things', held_reason: 'plan_too_low', account_held: 'scope_missing', account_provider: 'alpha', source_id: `s-${event.eventKey}` })
     t.match(await store.read('deliveries_of_event', { event_key: event.eventKey }), [{ id: event.id, held_reason: 'plan_too_low', account_held: 'scope_missing' }])
   })

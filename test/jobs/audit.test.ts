@@ -123,12 +123,16 @@ for (const [fault, sql] of Object.entries({
   })
 }
 
-t.test('A9: the audit finds a queue that nobody looks at, though something in it is due', async t => {
+t.test('A9: the audit finds a queue that nobody looks at, though something in it is due, and wakes it', async t => {
   const { store, pass, found, spoil } = await setting(t)
   await many(store, 3)
   await spoil('update queues set ready = 0, next_due_at = null')
+  t.strictSame(await store.read('ready_accounts', { after: 0, limit: 10 }), [])
   await pass()
   t.match(found, [{ fault: 'overslept', count: 3 }])
+  t.equal((await store.read('ready_accounts', { after: 0, limit: 10 })).length, 1)
+  await pass()
+  t.equal(found.length, 1, 'and finds it in order from then on')
 })
 
 t.test('A9: events need no delivery that came while their type made none, also after it was changed to make one', async t => {

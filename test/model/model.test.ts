@@ -17,7 +17,7 @@ const instead = (name: string, change: (params: Record<string, unknown>) => Reco
   db.run = (unit, by) => run(unit.map(step => {
     if (step.name !== name) return step
     const params = change(step.params)
-    return params === null ? { name: 'note_health', params: { account_key: 0, health: '[]' } } : { name, params: params as typeof step.params }
+    return params === null ? { name: 'note_health', params: { owner: 0, account_key: 0, health: '[]' } } : { name, params: params as typeof step.params }
   }), by)
 }
 

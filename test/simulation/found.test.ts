@@ -34,7 +34,7 @@ t.test('R91: a gate that forgets what was sent before it was opened is found', a
 })
 
 t.test('R91: a queue that is not told of what comes due is found', async t => {
-  t.match(await found(spoiling(run => (unit, by) => run(unit.map(step => step.name === 'queue_due' ? { name: 'note_health', params: { account_key: 0, health: '[]' } } : step), by))), /did not come to rest/)
+  t.match(await found(spoiling(run => (unit, by) => run(unit.map(step => step.name === 'queue_due' ? { name: 'note_health', params: { owner: 0, account_key: 0, health: '[]' } } : step), by))), /did not come to rest/)
 })
 
 t.test('R91: an end that is written twice, by who has lost the claim as well, is found', async t => {

@@ -107,8 +107,8 @@ export const SETS: Readonly<Record<string, SetSql>> = {
 
   // The counts of the latest one hold those before it.
   note_health: {
-    sql: `update accounts a set health = h.health from (select distinct on (p.account_key) p.account_key, p.i, p.health from p order by p.account_key, p.i desc) as h
-      where a.account_key = h.account_key returning h.i`
+    sql: `update accounts a set health = h.health from (select distinct on (p.account_key) p.account_key, p.i, p.health, p.owner from p order by p.account_key, p.i desc) as h
+      where a.account_key = h.account_key and exists (select 1 from slots s where s.slot = a.account_key % 256 and s.owner = h.owner) returning h.i`
   }
 }
 

@@ -27,8 +27,8 @@ export const audit = (d: Dialect) => ({
       (select max(delivery_key) from (select delivery_key from deliveries where delivery_key > :after_delivery_key order by delivery_key limit :limit) as slice) as delivery_key,
       (select max(event_key) from (select event_key from events where event_key > :after_event_key order by event_key limit :limit) as slice) as event_key`,
   audit_deliveries: `
-    select id, fault from (
-      select d.id, d.delivery_key, ${FAULTS} as fault
+    select id, fault, queue_key, account_key, priority from (
+      select d.id, d.delivery_key, d.queue_key, q.account_key, d.priority, ${FAULTS} as fault
       from deliveries d left join queues q on q.queue_key = d.queue_key
       where d.delivery_key > :after and d.delivery_key <= :until_key
     ) as slice where fault is not null order by delivery_key`,

@@ -26,6 +26,7 @@ const onTheWire = ({ same }: Dialect) => `
 
 const MAY_CLAIM = `exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)
       and exists (select 1 from slots where slot = ${slotOf(':account_key')} and owner = :owner and epoch = :epoch)`
+const OWNS = `exists (select 1 from slots where slot = ${slotOf('account_key')} and owner = :owner)`
 
 const due = (priority: number) => `
   select delivery_key from (select delivery_key from deliveries
@@ -180,11 +181,11 @@ export const delivery = (d: Dialect) => ({
   accepted_since: `
     select 1 as accepted from deliveries
     where account_key = :account_key and settled_at > :since and reserved_at > :since and outcome = 'delivered' limit 1`,
-  // One that is free again begins anew.
+  // One that is free again begins anew. An owner that has lost the account says nothing of it any more; a null one is a person's word.
   hold_account: `
     update accounts set held_reason = :held_reason, held_until = :held_until, health = case when :held_reason is null then '[]' else health end
-    where account_key = :account_key`,
-  note_health: 'update accounts set health = :health where account_key = :account_key',
+    where account_key = :account_key and (:owner is null or ${OWNS})`,
+  note_health: `update accounts set health = :health where account_key = :account_key and ${OWNS}`,
   held_accounts: 'select provider, held_reason, count(*) as accounts from accounts where held_reason is not null group by provider, held_reason',
   pause_lane: `
     update accounts set pauses = json_set(pauses, '$."' || :lane || '"', max(:until, coalesce(json_extract(pauses, '$."' || :lane || '"'), 0)))
