@@ -1,10 +1,10 @@
 // What all routes share: one form of error, one way to check bodies, ids for requests.
 
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Detail, Runtime } from './contract.ts'
 import { CODES, type Code, GatewayError } from './errors.ts'
+import { schemaCompiler } from './json-schema.ts'
 
 const GOT_CHARS = 100
 /** Any other 503 passes within a second. */
@@ -74,8 +74,8 @@ function asGatewayError (error: FastifyError): GatewayError {
 }
 
 // Bodies are taken as they are; query strings are text, and become what the schema says.
-const strict = new Ajv2020({ allErrors: true, strict: true, coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true })
-const lenient = new Ajv2020({ allErrors: true, strict: true, coerceTypes: true, removeAdditional: false, useDefaults: true, verbose: true })
+const strict = schemaCompiler({ allErrors: true, strict: true, coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true })
+const lenient = schemaCompiler({ allErrors: true, strict: true, coerceTypes: true, removeAdditional: false, useDefaults: true, verbose: true })
 
 function compilerOf (part: string | undefined): (schema: object) => ValidateFunction {
   return schema => (part === 'body' ? strict : lenient).compile(schema)

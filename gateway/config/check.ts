@@ -1,8 +1,8 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import type { Fault, JsonSchema } from '../contract.ts'
 import { CODES, type Code } from '../errors.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { didYouMean } from './near.ts'
 import { below } from './pointer.ts'
 import type { Source } from './source.ts'
@@ -24,8 +24,8 @@ export function checkSchema (file: Source, schema: JsonSchema): Fault[] {
 function compile (schema: JsonSchema): ValidateFunction | string {
   const known = compiled.get(schema)
   if (known !== undefined) return known
-  const Dialect = String(schema['$schema']).includes('draft-07') ? Ajv : Ajv2020
-  const ajv = new Dialect({ allErrors: true, verbose: true, strict: true, strictTypes: false, strictRequired: false, addUsedSchema: false })
+  const options = { allErrors: true, verbose: true, strict: true, strictTypes: false, strictRequired: false, addUsedSchema: false }
+  const ajv = String(schema['$schema']).includes('draft-07') ? new Ajv(options) : schemaCompiler(options)
   formats.default(ajv as Ajv)
   try {
     const validate = ajv.compile(schema)

@@ -1,7 +1,7 @@
 import addFormats from 'ajv-formats'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
 import type { Detail, EventTypeConfig, Fault, Files, JsonSchema, SourceFile } from '../contract.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { FORMATS, STANDARD_FORMATS } from './formats.ts'
 import { lintSchema } from './lint.ts'
 import { toDetail } from './report.ts'
@@ -79,7 +79,7 @@ function isCause (error: ErrorObject): boolean {
 }
 
 function compiler (allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ strict: true, allErrors, verbose: allErrors, formats: FORMATS })
+  const ajv = schemaCompiler({ strict: true, allErrors, verbose: allErrors, formats: FORMATS })
   addFormats.default(ajv, [...STANDARD_FORMATS])
   return ajv
 }

@@ -1,8 +1,8 @@
 // What a schema cannot say about a manifest: names that must lead somewhere, and rules between keys.
 
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Code } from '../errors.ts'
 import type { Fault, JsonSchema, ProviderConfig, SourceFile } from '../contract.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { REASONS } from '../reasons.ts'
 import { groupsOf } from './limits.ts'
 import { platformFaults } from './platform-checks.ts'
@@ -117,7 +117,7 @@ function checkValue (name: string, value: unknown, settings: Manifest['settings'
     report(at.name, `no setting "${name}"`, known(settings))
     return
   }
-  const ajv = new Ajv2020({ strict: false })
+  const ajv = schemaCompiler({ strict: false })
   if (ajv.validateSchema(schema) !== true) return // told of at the setting itself
   if (!ajv.validate(schema, value)) report(at.value, `the value does not fit the setting: ${ajv.errorsText(ajv.errors, { dataVar: name })}`, 'Give a value that fits.', 'GW_CONFIG_VALUE')
 }
@@ -127,7 +127,7 @@ function checkReason (reason: string, at: string, report: Report): void {
 }
 
 function checkSchemas (schemas: Record<string, JsonSchema>, pointer: string, what: string, report: Report): void {
-  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true })
+  const ajv = schemaCompiler({ strict: true, allowUnionTypes: true })
   for (const [name, schema] of Object.entries(schemas)) {
     const at = pointer + step(name)
     try {

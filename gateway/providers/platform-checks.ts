@@ -1,9 +1,9 @@
 // What the config gives a provider of the platform's own: options, and the account where there is only that one.
 
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import { CODES, nearest, type Code } from '../errors.ts'
 import type { Fault, GatewayConnectionConfig, ProviderCode, ProviderConfig, SourceFile } from '../contract.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { step } from './pointer.ts'
 import { secretFields, type Manifest } from './manifest.ts'
 
@@ -64,7 +64,7 @@ function needOptions ({ id, needs_options: needed, options }: Manifest, config: 
 /** Null where a schema of the manifest is none: that is told where it stands. */
 function compile ({ options }: Manifest): ValidateFunction | null {
   try {
-    return new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true }).compile({ type: 'object', additionalProperties: false, properties: options })
+    return schemaCompiler({ strict: true, allowUnionTypes: true, allErrors: true }).compile({ type: 'object', additionalProperties: false, properties: options })
   } catch {
     return null
   }

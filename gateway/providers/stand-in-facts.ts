@@ -1,8 +1,8 @@
 // What a manifest tells about the API it describes: enough for a strict stand-in to play it.
 
 import { readFileSync } from 'node:fs'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { JsonSchema, StandIn, StandInRequest } from '../contract.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { closed, fileOf, treeOf } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { groupsOf, patternOf } from './limits.ts'
@@ -38,7 +38,7 @@ function schemaFile (name: string, pointer: string, compiling: Compiling): JsonS
   if (path === null) return null
   try {
     const schema = JSON.parse(readFileSync(path, 'utf8')) as JsonSchema
-    new Ajv2020({ strict: false, logger: false }).compile(schema)
+    schemaCompiler({ strict: false, logger: false }).compile(schema)
     return schema
   } catch (error) {
     compiling.faults.push(compiling.file.fault('GW_CONFIG_VALUE', pointer, `no usable JSON Schema: ${(error as Error).message}`, 'Correct the schema (draft 2020-12).'))

@@ -2,11 +2,11 @@
 // and refuses whatever the manifest, or the schema file beside it, does not allow.
 
 import { createHash } from 'node:crypto'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SandboxContext, SandboxPlugin, StandIn, StandInRequest } from '../contract.ts'
+import { schemaCompiler } from '../json-schema.ts'
 import { covers } from './limits.ts'
 import { valueAt } from './pointer.ts'
 
@@ -15,7 +15,7 @@ interface Refusal { status: number, code: string, message: string, headers?: Rec
 
 /** Mounts the stand-in; expects bodies as buffers. */
 export function standIn (facts: StandIn): SandboxPlugin {
-  const ajv = new Ajv2020({ strict: false, logger: false })
+  const ajv = schemaCompiler({ strict: false, logger: false })
   ajvFormats.default(ajv)
   const endpoints: Endpoint[] = facts.requests.map(request => ({ ...request, fits: request.schema === null ? null : ajv.compile(request.schema) }))
   return (app, context) => {

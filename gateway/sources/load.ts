@@ -4,9 +4,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import addFormats from 'ajv-formats'
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import type { ValidateFunction } from 'ajv/dist/2020.js'
 import type { Fault, Files, JsonSchema, SourceCode, SourceConfig, SourceFile } from '../contract.ts'
 import { CODES, nearest } from '../errors.ts'
+import { schemaCompiler } from '../json-schema.ts'
 
 /** A source's folder, read and checked. */
 export interface LoadedSource {
@@ -77,7 +78,7 @@ function isCode (value: unknown): value is SourceCode {
 
 function compile (schema: JsonSchema): ValidateFunction | string {
   try {
-    const ajv = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false, useDefaults: true })
+    const ajv = schemaCompiler({ allErrors: true, strict: true, strictTypes: false, strictRequired: false, useDefaults: true })
     addFormats.default(ajv)
     return ajv.compile(schema)
   } catch (error) {
