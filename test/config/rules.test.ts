@@ -18,9 +18,17 @@ const SCHEMA = JSON.parse(readFileSync(new URL('../../schemas/gateway.config.sch
 const ANNOTATIONS = new Set(['$schema', 'title', 'description', 'default', 'examples', 'properties', 'items'])
 const MARK = ' HERE'
 
+/** Both as they were parsed once, for looking only. */
+const DOCUMENT = parseDocument(FULL)
+const DOCUMENT_POSTGRES = parseDocument(FULL_POSTGRES)
+
 /** The valid config in which a path stands: what only one of the two stores knows is in one of them. */
 function fullWith (path: Path): string {
-  return parseDocument(FULL).hasIn(path) ? FULL : FULL_POSTGRES
+  return DOCUMENT.hasIn(path) ? FULL : FULL_POSTGRES
+}
+
+function documentWith (path: Path): Document {
+  return DOCUMENT.hasIn(path) ? DOCUMENT : DOCUMENT_POSTGRES
 }
 
 /** Every rule with the path of a value of a valid config that it holds for. */
@@ -43,7 +51,7 @@ function branches (schema: Schema, path: Path, name: string): Rule[] {
 }
 
 function firstKey (path: Path): string {
-  const map = parseDocument(fullWith(path)).getIn(path)
+  const map = documentWith(path).getIn(path)
   if (!isMap(map)) throw new Error(`the valid config has no map at ${path.join('/')}`)
   return String((map.items[0] as Pair<Scalar>).key.value)
 }
@@ -87,8 +95,7 @@ function wrongType (type: unknown): unknown {
 }
 
 function valueAt (path: Path): unknown {
-  const doc = parseDocument(fullWith(path))
-  const node = doc.getIn(path, true)
+  const node = documentWith(path).getIn(path, true)
   return isScalar(node) ? node.value : (node as { toJSON (): unknown }).toJSON()
 }
 
@@ -178,7 +185,7 @@ t.test('every rule of the schema has a way to be broken here', async t => {
 })
 
 t.test('every key of the schema stands in the config that is broken here', async t => {
-  const missing = rules(SCHEMA).filter(({ path }) => path.length > 0 && !parseDocument(fullWith(path)).hasIn(path)).map(({ name }) => name)
+  const missing = rules(SCHEMA).filter(({ path }) => path.length > 0 && !documentWith(path).hasIn(path)).map(({ name }) => name)
   t.strictSame(missing, [])
 })
 

@@ -5,13 +5,15 @@ import { chmodSync, chownSync, constants, cpSync, existsSync, mkdirSync, mkdtemp
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { SCRATCH } from './tmp.ts'
 
 /** Another number where what is prepared differs from what it was. */
 const LAYOUT = 1
 const COUNT = 'complete'
 const REMEDY = 'Run npm install with optional dependencies, or set TEST_DATABASE_URL to a server where databases may be created.'
 export const USER = 'postgres'
-export const TEMP = tmpdir()
+/** Programs may be run from here. */
+const TEMP = tmpdir()
 export const OWN_ID = process.geteuid?.() ?? 0
 
 const platform = `${process.platform}-${process.arch}`
@@ -56,8 +58,8 @@ export function privateDir (path: string): void {
 }
 
 /** A new folder of this run that anybody may enter. `name` tells whose it is. */
-export function openDir (name: string): string {
-  const path = mkdtempSync(join(TEMP, `${name}-`))
+export function openDir (name: string, parent = SCRATCH): string {
+  const path = mkdtempSync(join(parent, `${name}-`))
   chmodSync(path, 0o755)
   return path
 }
@@ -65,7 +67,7 @@ export function openDir (name: string): string {
 /** Runs to its end, as PostgreSQL's user. Throws with what it printed. */
 export function runAsPostgres (cwd: string, program: string, args: readonly string[]): void {
   const { status, error, stdout, stderr } = spawnSync(program, args, { ...asPostgres(cwd), encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${basename(program)} failed: ${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}\nThe temporary folder ${TEMP} must be open to its user; else set TEST_DATABASE_URL.`)
+  if (status !== 0) throw new Error(`${basename(program)} failed: ${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}\nThe temporary folders ${TEMP} and ${SCRATCH} must be open to its user; else set TEST_DATABASE_URL.`)
 }
 
 /** What is there already, made by an earlier run, or made now: 0.7 s. */
@@ -91,7 +93,7 @@ function isWhole (dir: string): boolean {
 }
 
 function build (source: string, name: string): string {
-  const dir = openDir(name)
+  const dir = openDir(name, TEMP)
   const native = join(dir, 'native')
   cpSync(join(source, 'native'), native, { recursive: true, mode: constants.COPYFILE_FICLONE })
   for (const path of [native, ...readdirSync(native, { recursive: true, encoding: 'utf8' }).map(entry => join(native, entry))]) {

@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { moveInto, noBinaries, openDir, OWN_ID, TEMP } from './postgres-binaries.ts'
+import { moveInto, noBinaries, openDir, OWN_ID } from './postgres-binaries.ts'
 import { homesOf, query, startCluster } from './postgres-cluster.ts'
 import { exists } from './postgres-processes.ts'
-import type { Teardown } from './tmp.ts'
+import { SCRATCH, type Teardown } from './tmp.ts'
 
 export { startCluster, type Cluster, type ClusterOptions, type Settings, type Standby } from './postgres-cluster.ts'
 
@@ -53,7 +53,7 @@ export async function emptied (url: string): Promise<void> {
 async function sharedServer (): Promise<string> {
   const deadline = performance.now() + STARTED_WITHIN_MS
   for (let n = 1; ;) { // a home whose server is gone is left alone, and the next number tried
-    const home = join(TEMP, `${homesOf(runner)}-shared${n}`)
+    const home = join(SCRATCH, `${homesOf(runner)}-shared${n}`)
     if (claim(home)) return await startIn(home)
     const url = await urlIn(home)
     if (url === 'gone') n++
@@ -100,9 +100,9 @@ function read (file: string): string | null {
 
 /** Homes of runs that ended together with what watched over them, as when the machine stopped. */
 function removeLeftovers (): void {
-  for (const name of readdirSync(TEMP)) {
+  for (const name of readdirSync(SCRATCH)) {
     const [, guard] = new RegExp(`^${homesOf('(\\d+)')}-`).exec(name) ?? []
-    const home = join(TEMP, name)
+    const home = join(SCRATCH, name)
     if (guard !== undefined && !exists(Number(guard)) && !exists(Number(read(join(home, 'postmaster')) ?? NaN))) rmSync(home, { recursive: true, force: true })
   }
 }

@@ -6,10 +6,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { TEMP } from '../helpers/postgres-binaries.ts'
 import { homesOf, query } from '../helpers/postgres-cluster.ts'
 import { exists } from '../helpers/postgres-processes.ts'
 import { database, haveNoCluster, haveNoPostgres, startCluster, type Cluster, type Settings } from '../helpers/postgres.ts'
+import { SCRATCH } from '../helpers/tmp.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const HELPER = './test/helpers/postgres.ts'
@@ -48,7 +48,7 @@ t.test('a test has a database of its own, gone with the test and whoever is conn
 })
 
 t.test('files of one run that start at the same moment share a server, whatever a crashed start has left', { skip: haveNoCluster }, async t => {
-  const left = join(TEMP, `${homesOf(process.pid)}-shared1`)
+  const left = join(SCRATCH, `${homesOf(process.pid)}-shared1`)
   if (!existsSync(left)) { // else it is the one of this very file, run alone
     mkdirSync(left)
     t.teardown(() => { rmSync(left, { recursive: true }) })
