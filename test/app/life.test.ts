@@ -71,7 +71,7 @@ t.test('a request in flight is answered when it stops, and its event is kept', a
   t.ok(await app.delivery('going-1'))
 })
 
-t.test('a second gateway on the same data is refused, and disturbs nothing', onlySqlite('instances share a database'), async t => {
+onlySqlite('a second gateway on the same data is refused, and disturbs nothing', 'instances share a database', async t => {
   const app = await startApp(t)
   const second = makeApp(t, { dir: app.dir, env: app.env })
   await t.rejects(second.start(), { code: 'GW_STORE_LOCKED' })

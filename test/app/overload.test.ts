@@ -26,7 +26,7 @@ async function withHook (t: Test, options: Parameters<typeof makeApp>[1] = {}): 
   return app
 }
 
-t.test('R7: below 64 MiB free nothing is taken in, below 32 nothing is sent; both go on by themselves and nothing is lost', onlySqlite('the disk of a database is its own'), async t => {
+onlySqlite('R7: below 64 MiB free nothing is taken in, below 32 nothing is sent; both go on by themselves and nothing is lost', 'the disk of a database is its own', async t => {
   let free = 100 * MIB
   const app = await withHook(t, { freeBytes: async () => free })
   await app.fault('courier', { kind: 'status', status: 429, headers: { 'retry-after': '1' }, times: 1 })
@@ -85,7 +85,7 @@ async function other (t: Test, dir: string, path: string): Promise<ChildProcess>
   return child
 }
 
-t.test('R8: while another program holds the lock intake waits, then refuses; reading goes on, and nothing is lost', onlySqlite('it locks the file'), async t => {
+onlySqlite('R8: while another program holds the lock intake waits, then refuses; reading goes on, and nothing is lost', 'it locks the file', async t => {
   const app = await startApp(t, { config: CONFIG.replace('server: { host: 127.0.0.1, port: 0 }', 'server: { host: 127.0.0.1, port: 0, overload: { requests: 40 } }') })
   await app.delivered(await app.post(anEvent('first')))
   const holder = await other(t, app.dir, app.place)
@@ -106,7 +106,7 @@ t.test('R8: while another program holds the lock intake waits, then refuses; rea
   for (const [i, status] of statuses.entries()) if (status === 202) await until(async () => (await app.delivery(`locked-${i}`))?.state === 'delivered')
 })
 
-t.test('R5: durability that may lose what was accepted is taken only where that is allowed, and said aloud', onlySqlite('it sets how the file is written'), async t => {
+onlySqlite('R5: durability that may lose what was accepted is taken only where that is allowed, and said aloud', 'it sets how the file is written', async t => {
   const unsafe = (more: string) => CONFIG.replace('store: { path: data/gateway.db }', `store: { path: data/gateway.db, synchronous: normal${more} }`)
   const app = makeApp(t, { config: unsafe('') })
   const error = await app.start().then(() => null, (error: unknown) => error)

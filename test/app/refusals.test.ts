@@ -191,7 +191,7 @@ t.test('a reload that would send to the real providers, or no longer to them, is
   t.equal((await app.ask('GET', '/v1/shops/late.example')).status, 200)
 })
 
-t.test('while the disk is full nothing is accepted, and the gateway says that it is not ready; then it is again', onlySqlite('the disk of a database is its own'), async t => {
+onlySqlite('while the disk is full nothing is accepted, and the gateway says that it is not ready; then it is again', 'the disk of a database is its own', async t => {
   const app = await startApp(t)
   const { exec } = DatabaseSync.prototype
   const mend = () => { DatabaseSync.prototype.exec = exec }

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client, Pool } from 'pg'
-import tap from 'tap'
+import tap, { type Test } from 'tap'
 import type { Row, Store, StoreEvents } from '../../gateway/contract.ts'
 import { clientConfig } from '../../gateway/store/postgres/connection.ts'
 import { onPostgres } from '../e2e/world.ts'
@@ -21,9 +21,10 @@ const LEASE = '10m'
 const POOL = 2
 const FILE = 'gateway.db'
 
-/** Of a test that is about SQLite's file itself: it is skipped elsewhere, with this reason. */
-export function onlySqlite (reason: string): { skip: string | false } {
-  return { skip: storeKind === 'sqlite' ? false : `SQLite only: ${reason}` }
+/** A test about SQLite's file itself: elsewhere there is nothing to test, for this reason. */
+export function onlySqlite (name: string, reason: string, body: (t: Test) => Promise<void>): void {
+  if (storeKind === 'sqlite') tap.test(name, body)
+  else tap.comment(`SQLite only, since ${reason}: ${name}`)
 }
 
 /** A new place without anything in it, gone when the test ends. */

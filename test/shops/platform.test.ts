@@ -235,7 +235,7 @@ t.test('who starts it is offered a shop at the platform\'s account to try', asyn
   t.match(app.out.join('\n'), /curl .*\/v1\/events[\s\S]*"shop":"late\.example"/)
 })
 
-t.test('no file holds the platform\'s key', onlySqlite('it reads the files'), async t => {
+onlySqlite('no file holds the platform\'s key', 'it reads the files', async t => {
   const app = await houseApp(t)
   await put(app, 'one.example', { settings: { greeting: 'planted-text' } })
   await app.delivered(await app.post(event('files-1')))

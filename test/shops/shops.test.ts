@@ -184,7 +184,7 @@ t.test('declared shops are there once, also when the gateway starts again', asyn
   t.ok(await app.delivered(await app.post(anEvent('again-1'))))
 })
 
-t.test('the files hold no secret in any form', onlySqlite('it reads the files'), async t => {
+onlySqlite('the files hold no secret in any form', 'it reads the files', async t => {
   const app = await startApp(t)
   await put(app, '', shop())
   await put(app, '/providers/courier/connection', connection('key_planted_7f3a9c2e5b81'))
