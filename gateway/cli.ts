@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
+#!/usr/bin/env -S node --max-semi-space-size=16 --heap-growing-percent=100
 // The command line. Outside config/ this is the one file that touches the process.
 // The flag above keeps V8 from spending memory on speed that a process mostly waiting for disk and network does not gain.
 

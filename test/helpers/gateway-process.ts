@@ -123,7 +123,7 @@ export interface GatewayProcess extends Listening {
 export async function startGatewayProcess (options: GatewayOptions): Promise<GatewayProcess> {
   const file = configFile(options)
   const start = ({ env = {}, nodeArgs = options.nodeArgs ?? [], through = options.through ?? [] }: StartChange = {}): Promise<Listening> => startListening({
-    args: ['--max-semi-space-size=16', ...nodeArgs, 'gateway/cli.ts', 'start', '-c', file], // as npm start does
+    args: ['--max-semi-space-size=16', '--heap-growing-percent=100', ...nodeArgs, 'gateway/cli.ts', 'start', '-c', file], // as npm start does
     env: { PORT: '0', LOG_LEVEL: 'warn', GATEWAY_DATA: options.dataDir, ...options.env, ...env },
     through,
     ...(options.core !== undefined && { core: options.core })
