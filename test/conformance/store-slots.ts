@@ -114,6 +114,7 @@ export async function slots (t: Test, open: Open): Promise<void> {
     t.strictSame(await found(), [], 'it lives, and settles what it claimed')
     await one(store, 'leave_instances', { owner: dies })
     t.strictSame([await found(), await found([slot + 1]), await found([slot], dies)], [[dies], [], []])
+    t.strictSame(await found([slot], dies + 1), [], 'who only believes that it has the slot takes nothing over')
   })
 
   await t.test('a change of a shop that was made from what it was before another change fails as a whole', async t => {

@@ -134,6 +134,7 @@ export class Nemesis {
         if (!row) return
         const unknown = random() < 0.5
         if (unknown) this.#forgive(String(row.id))
+        for (const { remade } of this.#world.providers) remade.add(String(row.id))
         await gateway.retry(row, unknown)
       },
       'send again': async () => { if (row) await gateway.sendAgain(String(row.id)) }

@@ -30,6 +30,8 @@ export class VirtualProvider {
   readonly wrong: string[] = []
   /** Deliveries of which a person has said that a second message is acceptable. */
   readonly forgiven = new Set<string>()
+  /** Those that a person let be made anew: they may say something else from then on. */
+  readonly remade = new Set<string>()
   #time: VirtualTime
   #random: () => number
   #made = new Map<string, number>()
@@ -118,7 +120,7 @@ export class VirtualProvider {
     arrival.acted = true
     if (key === null || body === null) return
     const before = this.#bytes.get(key)
-    if (this.provider.uncertain === 'repeat' && before !== undefined && before !== body) this.wrong.push(`${at} ${key} came to ${this.provider.id} twice with other bytes: ${before} and ${body}`)
+    if (this.provider.uncertain === 'repeat' && before !== undefined && before !== body && !this.remade.has(key)) this.wrong.push(`${at} ${key} came to ${this.provider.id} twice with other bytes: ${before} and ${body}`)
     this.#bytes.set(key, body)
     const made = (this.#made.get(key) ?? 0) + 1
     this.#made.set(key, made)

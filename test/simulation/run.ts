@@ -129,7 +129,8 @@ async function played (world: World, seed: number, faultsForMs: number): Promise
   await nemesis.heal()
   const restsBy = time.now + REST_WITHIN_MS
   while (time.now < restsBy && wrong().length === 0 && !(nemesis.idle && open(world).length === 0)) {
-    const nobodyActs = Number(db.query('select count(*) as n from deliveries where owner is not null')[0]?.n) === 0
+    // Nor is a question under way: it would have no answer when time has passed.
+    const nobodyActs = Number(db.query('select (select count(*) from deliveries where owner is not null) + (select count(*) from jobs where owner is not null) as n')[0]?.n) === 0
     if (nemesis.idle && nobodyActs) await time.doze(DOZE_MS)
     await until(() => false, time.now + DOZE_EVERY_MS)
   }

@@ -228,7 +228,7 @@ export const delivery = (d: Dialect) => ({
   // Of those that died since: the account may have come from a slot that was taken over without it.
   orphans_of_dead: `
     ${LEFT} where d.owner is not null and d.owner <> :owner and d.owner not in (select owner from instances where expires_at > ${d.now})
-      and ${SLOT} in ${d.listed('slots', 'bigint')} limit :limit`,
+      and ${SLOT} in ${d.listed('slots', 'bigint')} and exists (select 1 from slots where slot = ${SLOT} and owner = :owner) limit :limit`,
   // What this instance has claimed and not settled.
   owned: `${LEFT} where d.owner = :owner`,
   // It came to its end while it was being claimed: that stays.
