@@ -8,11 +8,11 @@ import { modelRuns } from '../model/commands.ts'
 import { simulate } from '../simulation/run.ts'
 import { some } from './trial.ts'
 
-export interface SimulationReport { from: number, count: number, minutes: number, accepted: number, arrived: number, made: number, faults: number, wrong: string[] }
+export interface SimulationReport { from: number, count: number, minutes: number, accepted: number, arrived: number, made: number, faults: number, /** The first fault of each seed that has one. */ wrong: string[], seeds: number[] }
 
 /** Seeds one after the other. */
 export async function simulateMany ({ from, count, faultsForMs = 180_000, tell }: { from: number, count: number, faultsForMs?: number, tell?: (line: string) => void }): Promise<SimulationReport> {
-  const report: SimulationReport = { from, count, minutes: 0, accepted: 0, arrived: 0, made: 0, faults: 0, wrong: [] }
+  const report: SimulationReport = { from, count, minutes: 0, accepted: 0, arrived: 0, made: 0, faults: 0, wrong: [], seeds: [] }
   for (let seed = from; seed < from + count; seed++) {
     const { minutes, accepted, arrived, made, faults, wrong } = await simulate({ seed, faultsForMs, ...(tell && { tell }) })
     report.minutes += minutes
@@ -21,13 +21,14 @@ export async function simulateMany ({ from, count, faultsForMs = 180_000, tell }
     report.made += made
     report.faults += Object.values(faults).reduce((sum, n) => sum + n, 0)
     report.wrong.push(...wrong.slice(0, 1))
+    if (wrong.length > 0) report.seeds.push(seed)
   }
   return report
 }
 
-export function judgeSimulation ({ from, count, minutes, accepted, arrived, made, faults, wrong }: SimulationReport): { ok: boolean, line: string } {
+export function judgeSimulation ({ from, count, minutes, accepted, arrived, made, faults, wrong, seeds }: SimulationReport): { ok: boolean, line: string } {
   const hours = Math.round(minutes / 60)
-  return { ok: wrong.length === 0, line: `seeds ${from} to ${from + count - 1}, ${hours} virtual hours, ${faults} faults and wishes of persons, accepted ${accepted}, arrived ${arrived}, messages ${made}; ${some('wrong', wrong)}` }
+  return { ok: wrong.length === 0, line: `seeds ${from} to ${from + count - 1}, ${hours} virtual hours, ${faults} faults and wishes of persons, accepted ${accepted}, arrived ${arrived}, messages ${made}; ${some('wrong', wrong)}${seeds.length > 1 ? `; seeds ${seeds.join(' ')}` : ''}` }
 }
 
 /** The model against so many sequences of commands; what fails is told with its shortest sequence. */
