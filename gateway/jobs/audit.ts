@@ -59,7 +59,8 @@ export function audit (options: AuditOptions): JobHandler {
     const suspects = new Set(place.suspects)
     const certain = wrong.filter(({ id }) => suspects.has(String(id)))
     for (const found of byFault(certain)) onFound(found)
-    await store.commit(certain.filter(({ fault }) => fault === 'overslept').map(wake))
+    const asleep = certain.filter(({ fault }) => fault === 'overslept')
+    if (asleep.length > 0) await store.commit(asleep.map(wake))
     const found = place.found + certain.length
     if (ends?.delivery_key == null && ends?.event_key == null) return at({ ...BEGIN, before: found, recorded }, now + PASS_MS)
     return at({ ...place, delivery, event, found, suspects: null, recorded }, now + NEXT_MS)

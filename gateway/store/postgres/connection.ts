@@ -82,7 +82,7 @@ export class Connection {
     const late = setTimeout(() => { this.drop(client) }, withinMs)
     await client.query('select 1').catch(() => {}).finally(() => {
       clearTimeout(late)
-      this.#asked = null
+      if (this.#asked === client) this.#asked = null
     })
   }
 
