@@ -54,7 +54,7 @@ const PLAIN = { detail: null, dueAt: null, finishedAt: null, paid: 1, pauseLaneM
 export function settle (outcome: Outcome, facts: SettleFacts): Settled {
   switch (outcome.is) {
     case 'delivered': return { ...PLAIN, state: STATE.delivered, reason: outcome.warning ?? null, finishedAt: facts.now }
-    case 'rejected': return { ...PLAIN, state: STATE.rejected, reason: outcome.reason, detail: outcome.detail ?? null, finishedAt: facts.now }
+    case 'rejected': return { ...PLAIN, state: refusedState(facts), reason: outcome.reason, detail: outcome.detail ?? null, finishedAt: facts.now }
     case 'unknown': return unknown(outcome, facts)
     case 'hold': return hold(outcome, facts)
     case 'retry': return adjust(outcome, facts) ?? retry(outcome, facts)
@@ -65,7 +65,12 @@ export function settle (outcome: Outcome, facts: SettleFacts): Settled {
 function hold (outcome: Outcome & { is: 'hold' }, facts: SettleFacts): Settled {
   const base = { ...PLAIN, state: facts.mayHaveArrived ? STATE.unknown : STATE.waiting, reason: outcome.reason, detail: outcome.detail ?? null }
   if (!facts.refusedAlone) return { ...base, dueAt: facts.now, paid: 0, holdAccount: { reason: outcome.reason, forMs: HOLD_MS } }
-  return { ...base, state: facts.mayHaveArrived ? STATE.unknown : STATE.rejected, finishedAt: facts.now }
+  return { ...base, state: refusedState(facts), finishedAt: facts.now }
+}
+
+/** Only the repeat was refused, where an earlier call may have arrived: it is not tried again without a person who knows that. */
+function refusedState ({ mayHaveArrived }: SettleFacts): number {
+  return mayHaveArrived ? STATE.unknown : STATE.rejected
 }
 
 /**

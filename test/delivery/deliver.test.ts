@@ -565,6 +565,20 @@ t.test('an unknown whose time has passed is not repeated, and stays unknown', as
   t.equal(w.server.received.length, 1)
 })
 
+t.test('an unknown whose repeat is refused stays unknown, with the reason: only the repeat was refused', async t => {
+  for (const first of [reset, status(503)]) {
+    const w = await world(t, { reply: first })
+    const [id] = await w.accept('a') as [string]
+    await w.becomes(id, 'unknown')
+    w.server.reply = status(400)
+    w.runtime.skip(10 * MINUTE_MS)
+    t.match(standing(await w.becomes(id, 'unknown', 'payload_refused')), { attempts: 2, dueAt: null, owner: null })
+    w.runtime.skip(2 * DAY_MS)
+    await quiet(w)
+    t.equal(w.server.received.length, 2)
+  }
+})
+
 t.test('an unknown of another provider is not sent through the new one', async t => {
   const w = await world(t, { reply: reset, providers: [{}, { id: 'beta' }] })
   await w.shops.putConnection('a', 'beta', { auth: null, secrets: { api_key: 'secret-at-beta' }, accountId: 'B', settings: {}, ready: ['things'] }, 'test')

@@ -128,6 +128,7 @@ t.test('what may have been sent before stays unknown, whatever delays or ends th
   t.match(settled(limited, before), { state: STATE.unknown, finishedAt: null })
   t.match(settled(failing, { ...before, expiresAt: NOW + 1 }), { state: STATE.unknown, dueAt: null, finishedAt: NOW }, 'it never becomes "not sent"')
   t.match(settled({ is: 'hold', reason: 'credentials_refused' }, before), { state: STATE.unknown, dueAt: NOW })
+  t.match(settled({ is: 'rejected', reason: 'payload_refused', detail: 'too long' }, before), { state: STATE.unknown, reason: 'payload_refused', detail: 'too long', dueAt: null, finishedAt: NOW }, 'only its repeat was refused')
   t.match(settled({ is: 'delivered' }, before), { state: STATE.delivered })
 })
 

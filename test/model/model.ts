@@ -119,7 +119,7 @@ export class Model {
     Object.assign(delivery, { owner: null, claims: 0 })
     switch (fate) {
       case 'accepted': this.#end(delivery, STATE.delivered, 1); break
-      case 'refused': this.#end(delivery, STATE.rejected, 1); break
+      case 'refused': this.#end(delivery, mayHaveArrived ? STATE.unknown : STATE.rejected, 1); break
       case 'limited': this.#again(delivery, waits, 0); break
       case 'not_sent': this.#again(delivery, waits, 0); break
       case 'failed':
