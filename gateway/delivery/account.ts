@@ -12,6 +12,12 @@ const LONGEST_NAP_MS = 60_000
 /** A pause of the whole account is kept among those of its lanes, under this name. */
 export const EVERY_LANE = '*'
 
+/** Each gateway tells the database's time a little off: what another one noted may be later than it looks, by so much at most. */
+export const CLOCKS_APART_MS = 50
+
+/** When a call was settled, by the monotonic clock, or a little later. `at`, `now`: epoch. */
+function sinceMono (at: number, now: number, mono: number): number { return mono - Math.max(0, now - at - CLOCKS_APART_MS) }
+
 /** How many bursts of 429s in a row a lane had, and when the last of them came, epoch. */
 export type Limited = Map<string, { times: number, at: number }>
 
@@ -71,7 +77,7 @@ export class OpenAccount {
   /** Opens the lane with what its earlier calls left in the windows. Times are epoch; the gate's clock is monotonic. */
   open (group: LimitGroup, settledAt: readonly number[], now: number, mono: number): Gate {
     const gate = new Gate(group.windows)
-    gate.load(settledAt.map(at => mono - Math.max(0, now - at)))
+    gate.load(settledAt.map(at => sinceMono(at, now, mono)))
     const pausedUntil = this.#pauses[group.name] ?? 0
     if (pausedUntil > now) gate.pauseUntil(mono + pausedUntil - now)
     this.#gates.set(group.name, gate)
@@ -107,7 +113,7 @@ export class OpenAccount {
 
   /** Other windows, the same history; `settledAt` is what the store remembers for the longer ones. */
   resize (group: LimitGroup, settledAt: readonly number[], now: number, mono: number): void {
-    this.#gates.get(group.name)?.resize(group.windows, settledAt.map(at => mono - Math.max(0, now - at)))
+    this.#gates.get(group.name)?.resize(group.windows, settledAt.map(at => sinceMono(at, now, mono)))
   }
 
   /** Monotonic time before which nothing may go: credentials that were refused, or a provider that blocks us. */

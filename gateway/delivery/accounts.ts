@@ -2,7 +2,7 @@
 // in the store, by a clock that may be set meanwhile.
 
 import type { LimitGroup, Provider, Runtime, Store } from '../contract.ts'
-import { type Limited, OpenAccount } from './account.ts'
+import { CLOCKS_APART_MS, type Limited, OpenAccount } from './account.ts'
 import type { Gate } from './gate.ts'
 
 const OPEN_AT_MOST = 1000
@@ -95,6 +95,6 @@ export class Accounts {
 /** When the calls of a lane that its windows still count were settled, oldest first. Epoch. */
 export async function historyOf (store: Store, accountKey: number, group: LimitGroup, now: number): Promise<number[]> {
   const longestMs = Math.max(0, ...group.windows.map(window => window.perMs))
-  const rows = await store.read('lane_history', { account_key: accountKey, lane: group.name, since: now - longestMs })
+  const rows = await store.read('lane_history', { account_key: accountKey, lane: group.name, since: now - longestMs - CLOCKS_APART_MS })
   return rows.map(row => row.settled_at as number)
 }

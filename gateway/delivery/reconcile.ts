@@ -48,6 +48,7 @@ export async function reconcile (deliveryKey: number, cursor: string | null, opt
   const [row] = await store.read('delivery_by_key', { delivery_key: deliveryKey })
   if (!row || row.state !== STATE.unknown || row.owner !== null || row.due_at !== null || row.request_head === null) return null
   const asked = askedOf(cursor, row) + 1
+  const putAt = runtime.now()
   const learnt = await learn(row, options)
   options.onLearnt({ delivery: row.id as string, provider: row.account_provider as string, learnt: learnt.is })
   const now = runtime.now()
@@ -65,7 +66,8 @@ export async function reconcile (deliveryKey: number, cursor: string | null, opt
       await store.commit([toPerson(row, learnt.detail, now)])
       return null
     case 'not_found':
-      if (now < reservedAt + BELIEVED_AFTER_MS) return again(reservedAt + BELIEVED_AFTER_MS)
+      // By the time it was asked: the clock may have been set on since.
+      if (putAt < reservedAt + BELIEVED_AFTER_MS) return again(reservedAt + BELIEVED_AFTER_MS)
       await store.commit(notSentSteps(row, now))
       return null
   }

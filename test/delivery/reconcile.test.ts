@@ -69,6 +69,19 @@ t.test('that nothing is found is believed five minutes after the request, and th
   t.equal(carrier.messages.length, 1)
 })
 
+t.test('a clock that is set on while it is asked makes no list older than it is', async t => {
+  const { w, carrier, id, round } = await one(t, new Carrier('lost_after', 'answered'))
+  carrier.hidden.add('m1')
+  carrier.meanwhile = async () => { w.runtime.skip(10 * MINUTE_MS) }
+  t.ok(await round(id), 'asked again')
+  t.match(await w.shown(id), { state: 'unknown' })
+  carrier.meanwhile = async () => {}
+  carrier.hidden.clear()
+  t.equal(await round(id), null)
+  t.match(await w.becomes(id, 'delivered', 'accepted_elsewhere'), { receipt: 'm1', call_no: 1 })
+  t.equal(carrier.messages.length, 1)
+})
+
 t.test('what was certainly not sent and is too old by now has expired', async t => {
   const { w, carrier, id, round } = await one(t, new Carrier('lost_before'), { config: { eventTypes: { 'thing.happened': eventType({ type: 'thing.happened', expiresAfterMs: 5 * MINUTE_MS }) } } })
   w.runtime.skip(6 * MINUTE_MS)

@@ -3,6 +3,7 @@ import t from 'tap'
 import { STATE, type Outcome, type Uncertain } from '../../gateway/contract.ts'
 import { HOLD_MS, repeats, settle, type SettleFacts } from '../../gateway/delivery/settle.ts'
 import { OpenAccount } from '../../gateway/delivery/account.ts'
+import { group } from '../helpers/make.ts'
 
 const NOW = 1_000_000
 const FACTS: SettleFacts = { now: NOW, random: 0.5, attempts: 0, expiresAt: NOW + 86_400_000, uncertain: 'repeat', scheduleMs: [5000, 300_000, 1_800_000], limitedTimes: 0, refusedAlone: false, mayHaveArrived: false, mayHaveActed: false, probed: false, adjusted: {} }
@@ -56,6 +57,13 @@ t.test('R41: a 429 without a time backs off with each one in a row', async t => 
     const { dueAt, pauseLaneMs } = settled(limited, { limitedTimes, random })
     return dueAt === NOW + (pauseLaneMs as number)
   }))
+})
+
+t.test('R26: what another gateway noted counts a little longer, as its clock may be a little off', async t => {
+  const account = new OpenAccount({ account_key: 1, provider: 'alpha', held_reason: null, held_until: null, pauses: '{}', health: '[]' }, { now: NOW, mono: 0 })
+  const room = (settledMsAgo: number) => account.open(group('events', [{ max: 1, perMs: 60_000 }]), [NOW - settledMsAgo], NOW, 0).room(0)
+  t.strictSame([room(59_999), room(60_049), room(60_051)], [0, 0, 1])
+  t.equal(room(-5000), 0, 'one that lies ahead counts as now')
 })
 
 t.test('R41: requests refused together are one time in the row, and an answer to an older request does not end it', async t => {
