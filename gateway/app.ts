@@ -5,14 +5,12 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
-import { reconcile } from './delivery/reconcile.ts'
-import { digest } from './events/accept.ts'
 import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
+import { jobHandlers, settingUp, type Parts } from './handlers.ts'
 import { openStore, storeEvents } from './instances.ts'
 import { Intake } from './intake.ts'
-import { audit, unaccounted } from './jobs/audit.ts'
-import { retention, expireHeld } from './jobs/retention.ts'
+import { unaccounted } from './jobs/audit.ts'
 import { Jobs } from './jobs/runner.ts'
 import { changes } from './kept.ts'
 import { loadAll, loadSound, type Loaded } from './load.ts'
@@ -22,6 +20,7 @@ import { createRefusals, type Refusal } from './observe/refusals.ts'
 import type { FreeBytes } from './pressure.ts'
 import { startSandbox, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
+import type { Setup } from './shops/setup/setup.ts'
 import { Shops } from './shops/shops.ts'
 import { createVault, type Vault } from './shops/vault.ts'
 import { Inbox } from './sources/inbox.ts'
@@ -92,6 +91,9 @@ class Process {
   #vault!: Vault
   #shops!: Shops
   #deliver!: Deliver
+  #setup!: Setup
+  #schemas!: Loaded['schemas']
+  #lookForJobs: () => void = () => {}
   #metrics!: Metrics
   #intake!: Intake
   #inbox!: Inbox
@@ -113,6 +115,7 @@ class Process {
 
   async start (loaded: Loaded): Promise<Gateway> {
     const config = this.#config = loaded.config
+    this.#schemas = loaded.schemas
     this.#log = createLog(config.log.level, this.#options.log)
     const providers = this.#providers = await this.#withSandbox(loaded)
     const { store, runtime } = await openStore(config.store, { runtime: this.#runtime, given: this.#options.runtime !== undefined, log: this.#log })
@@ -131,11 +134,13 @@ class Process {
     this.#deliver = this.#deliveries(config, providers)
     this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
     this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
+    this.#setup = settingUp(this.#parts())
     const jobs = this.#jobs()
+    this.#lookForJobs = () => { jobs.look() }
     await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
     this.#deliver.start()
     this.#undo.push(() => this.#deliver.stop(0))
-    await jobs.start(['retention', 'expire_held', 'audit'])
+    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily'])
     this.#undo.push(() => jobs.stop())
     this.#inbox = this.#receiving()
     const unread = await this.#inbox.start()
@@ -197,22 +202,17 @@ class Process {
     return new Jobs({
       store: this.#store,
       runtime: this.#runtime,
-      handlers: {
-        retention: job => retention({ store: this.#store, runtime: this.#runtime, ...this.#config.retention, digest })(job),
-        expire_held: expireHeld({ store: this.#store, runtime: this.#runtime }),
-        audit: audit({ store: this.#store, runtime: this.#runtime, config: () => this.#config, onFound: found => { this.#log.error(found, 'nobody accounts for what was accepted') } }),
-        reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
-          store: this.#store,
-          runtime: this.#runtime,
-          shops: this.#shops,
-          providers: this.#providers,
-          ask: (connection, request, scope) => this.#deliver.ask(connection, request, scope),
-          onLearnt: round => { this.#log.info(round, 'asked the provider about a request without an answer') },
-          onError: error => { this.#log.error({ error }, 'a delivery could not be worked on') }
-        })
-      },
+      handlers: jobHandlers(this.#parts()),
       onError: (error, job) => { this.#log.error({ error, job: job?.kind ?? null }, 'a job failed; it is tried again') }
     })
+  }
+
+  /** What outlives a generation, and the present one's config. */
+  #parts (): Parts {
+    return {
+      store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, setup: () => this.#setup, log: this.#log,
+      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() }
+    }
   }
 
   #receiving (): Inbox {
@@ -232,7 +232,7 @@ class Process {
     for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
       config, schemas, providers, sources, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
-      deliver: this.#deliver, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready, intake: this.#intake,
+      deliver: this.#deliver, setup: this.#setup, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready, intake: this.#intake,
       onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
@@ -294,6 +294,7 @@ class Process {
       throw error
     }
     this.#config = loaded.config
+    this.#schemas = loaded.schemas
     this.#providers = providers
     const old = this.#generation
     this.#generation = generation

@@ -386,13 +386,71 @@ export interface ProviderCode {
   secrets?: readonly string[]
 }
 
-/** A set-up step as the manifest declares it; drawn and run by the set-up engine. */
+export const SETUP_KINDS = ['api_key', 'oauth2', 'select', 'choice', 'task', 'verify', 'test_event', 'confirm'] as const
+export type SetupKind = typeof SETUP_KINDS[number]
+
+/** A field of a set-up step that a merchant fills in. */
+export interface SetupField { label: string, hint?: string, example?: string, pattern?: string }
+
+/** A request that proves something, and what its answer must be. `save`: name to JSON pointer, what the connection keeps of the answer. */
+export interface SetupCheck {
+  request: string
+  expect: { status: number, body_at?: { pointer: string, equals: unknown } }
+  save?: { account_id?: string, account_name?: string }
+}
+
+/** A list at the provider, read to its end. `next` is a link whose query parameter goes into the next request as `map.page_cursor`. */
+export interface SetupList { request: string, items: string, next?: { at: string, parameter: string } }
+
+/** Looks for an item of a list. Its templates read `connection`, `input`, `trigger` and `found`, what was looked up before. */
+export interface LookUp extends SetupList {
+  id: string
+  /** Values of `map` for the request, where it needs any. */
+  with: CompiledTree
+  /** JSON pointer into an item → what must stand there, compared as text. */
+  match: Array<{ at: string, equals: CompiledTree }>
+  /** What must not stand there. */
+  unless: Array<{ at: string, equals: CompiledTree }>
+  /** Pointer of the name by which near items are offered where none fits. */
+  near: string | null
+}
+
+/** What a verification reports apart: that something was found, or was not, or what stands at a pointer of it. `warns`: the step is done all the same. */
+export interface SetupFinding { id: string, of: string, at?: string, equals?: unknown, absent?: boolean, warns?: boolean, text: string, otherwise: string }
+
+/** A set-up step as the manifest declares it (schemas/provider.schema.json); the set-up engine runs it and says how it stands. */
 export interface SetupStep {
   id: string
-  kind: 'api_key' | 'oauth2' | 'select' | 'choice' | 'task' | 'verify' | 'test_event' | 'confirm'
+  kind: SetupKind
+  title: string
+  text: string
+  /** Label of its button; the kind's own where absent. */
+  action?: string
+  /** Done once for each of these. */
   per?: 'setup_group' | 'alert_type'
-  needs?: string[]
-  [key: string]: unknown
+  needs: string[]
+  /** Nothing waits for it. */
+  optional: boolean
+  /** Only where the choice of another step was this one. */
+  when: { step: string, is: string } | null
+  /** What a later check that fails does to messages: they are held, or it is shown only. */
+  recheck: 'hold' | 'warn'
+  /** `api_key`, `oauth2`: the way of authorization its credentials belong to. */
+  auth: string | null
+  fields: Record<string, SetupField>
+  check: SetupCheck | null
+  /** `select`: what can be chosen; `value` and `label` are pointers into an item. */
+  options: (SetupList & { value: string, label: string }) | null
+  /** `select`: the setting of the connection that keeps what was chosen. */
+  setting: string | null
+  /** `select`: what is said of an empty list. */
+  empty: string | null
+  /** `choice`: `ways` names the ways of authorization it is possible with; `otherwise` says why not with others. */
+  choices: Array<{ value: string, title: string, text: string, ways?: string[], otherwise?: string }>
+  lookUps: LookUp[]
+  findings: SetupFinding[]
+  /** Sentences of this step in place of the core's, by reason. */
+  says: Partial<Record<Reason, string>>
 }
 
 /** A provider's folder, read, checked and compiled. */
@@ -427,6 +485,12 @@ export interface Provider {
   options: Record<string, unknown>
   setup: SetupStep[]
   code: ProviderCode
+  /** The name by which a merchant finds an event type at the provider; null where it has none. */
+  trigger (eventType: string, connection: { account_id: string, settings: Record<string, unknown> }): string | null
+  /** What a merchant must know before the set-up is forgotten; '' where there is nothing. */
+  resetText: string
+  /** Names of the variables that a message of an event type may hold at the provider, in the mapping's order. */
+  variables: Record<string, string[]>
   /** The account the provider counts by: its own id, or what the manifest's `account` template says. */
   account (connection: { account_id: string, settings: Record<string, unknown> }): string
   /** The request of an event; a mapping error is a value. */

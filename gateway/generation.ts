@@ -19,6 +19,8 @@ import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
 import { shopRoutes } from './shops/routes.ts'
+import { setupRoutes } from './shops/setup/routes.ts'
+import type { Setup } from './shops/setup/setup.ts'
 import type { Vault } from './shops/vault.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
@@ -35,6 +37,7 @@ export interface GenerationParts {
   vault: Vault
   shops: Shops
   deliver: Deliver
+  setup: Setup
   inbox: Inbox
   intake: Intake
   metrics: Metrics
@@ -71,7 +74,7 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
 }
 
 function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, inbounds: readonly Inbound[]): void {
-  const { config, providers, store, runtime, vault, shops, deliver, inbox, metrics, intake: { capacity, pressure } } = parts
+  const { config, providers, store, runtime, vault, shops, deliver, setup, inbox, metrics, intake: { capacity, pressure } } = parts
   const titleOf = (provider: string) => providers.get(provider)?.title ?? provider
   const person = (phone: string) => vault.fingerprint('person', phone)
   const wake = (accountKey: number) => { deliver.wake(accountKey) }
@@ -89,6 +92,8 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   webhookRoutes(app, inbounds, { open, onRefused: parts.onRefused })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
+  const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
+  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting) })
   shopRoutes(app, {
     shops,
     providers,
@@ -98,7 +103,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     shopIdPattern: config.shopIdPattern,
     caller: callerOfRequest,
     cursors,
-    forecast: queues => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) }),
+    forecast: told,
     now: runtime.now,
     violations
   })

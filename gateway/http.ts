@@ -8,7 +8,7 @@ import { schemaCompiler } from './json-schema.ts'
 
 const GOT_CHARS = 100
 /** Any other 503 passes within a second. */
-const RETRY_AFTER_S: Partial<Record<Code, number>> = { GW_OVERLOADED: 2, GW_KEY_OVERLOADED: 1, GW_DISK_FULL: 30 }
+const RETRY_AFTER_S: Partial<Record<Code, number>> = { GW_OVERLOADED: 2, GW_KEY_OVERLOADED: 1, GW_DISK_FULL: 30, GW_TOO_OFTEN: 60 }
 
 export interface HttpOptions {
   runtime: Runtime

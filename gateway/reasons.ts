@@ -19,7 +19,7 @@ export const REASONS = {
   no_provider: 'No provider is chosen for this channel.',
   provider_unknown: 'The provider chosen is not available here any more.',
   coming_soon: '{provider} is not available yet.',
-  plan_too_low: 'The shop\'s plan does not include {provider}; upgrade to send through it.',
+  plan_too_low: 'Upgrade to a paid plan to use {provider}.',
   not_connected: 'Connect your {provider} account.',
   setup_open: 'The set-up of {provider} is not finished for this kind of message.',
   event_not_supported: '{provider} has no mapping for this kind of message.',
@@ -68,6 +68,11 @@ export const REASONS = {
   // expired
   expired: 'Waiting took too long for this kind of message.',
   expired_rate_limited: '{provider} rate limit exceeded: waiting took too long.',
+
+  // of a set-up step
+  unexpected_account: 'These credentials belong to something else than a shop\'s account at {provider}.',
+  selection_gone: 'What was chosen is not there any more at {provider}; choose again.',
+  not_verified: 'Not everything is as it must be at {provider} yet.',
 
   // delivered, with a remark
   answer_unreadable: '{provider} accepted the message, but its answer could not be read.',

@@ -11,7 +11,7 @@ const LONGER = new Set(['gateway/contract.ts'])
 const files = sources(['gateway', 'plugins', 'config'])
 const code = files.filter(({ path }) => /\.(ts|mjs)$/.test(path))
 const core = code.filter(({ path }) => path.startsWith('gateway/'))
-const SHARED = new Set(['gateway/contract.ts', 'gateway/errors.ts', 'gateway/reasons.ts', 'gateway/json-schema.ts'])
+const SHARED = new Set(['gateway/contract.ts', 'gateway/errors.ts', 'gateway/reasons.ts', 'gateway/json-schema.ts', 'gateway/json-pointer.ts'])
 /** These put the folders together. A delivery needs its shop and connection, which live in another folder. */
 const COMPOSES = /^gateway\/([a-z-]+\.(ts|mjs)|commands\/[a-z-]+\.ts|delivery\/(deliver|ask|prepare|reconcile|flight)\.ts)$/
 

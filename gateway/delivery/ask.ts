@@ -15,13 +15,14 @@ import { epochOf } from './owned.ts'
 const ROOM_WAIT_MS = 10_000
 const AGAIN_MS = 20
 
-export interface Question { connection: OpenConnection, request: string, scope: object, account: OpenAccount, channel: Channel }
+/** `request`: one of the manifest's by its name, or one that is made already. */
+export interface Question { connection: OpenConnection, request: string | PreparedRequest, scope: object, account: OpenAccount, channel: Channel }
 export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, stopping (): boolean }
 
 /** Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
-export async function ask ({ connection, request: name, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
+export async function ask ({ connection, request: asked, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
   const { store, runtime, accounts } = options
-  const prepared = channel.provider.request(name, scope)
+  const prepared = typeof asked === 'string' ? channel.provider.request(asked, scope) : { ok: true as const, request: asked }
   if (!prepared.ok) return notSent('NOT_MAPPED', prepared.detail)
   const { request } = prepared
   const credentials = channel.provider.authorize(connection.auth, connection.secrets)

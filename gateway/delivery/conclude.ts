@@ -118,9 +118,9 @@ function settleStep ({ row, connection }: Flight, answer: Answer, { outcome, set
   }
 }
 
-/** The same for a question, which is asked of a failing provider only as its probe. */
-export function concludeQuestion (account: OpenAccount, answer: Answer, options: HealthOptions): Step[] {
-  return healthSteps(account, { sign: signOf(answer), probed: true, holdAccount: null }, options.runtime.now(), options)
+/** The same for a question, which is asked of a failing provider only as its probe. `refused`: what the account is refused for by it. */
+export function concludeQuestion (account: OpenAccount, answer: Answer, refused: Reason | null, options: HealthOptions): Step[] {
+  return healthSteps(account, { sign: signOf(answer), probed: true, holdAccount: refused && { reason: refused, forMs: HOLD_MS } }, options.runtime.now(), options)
 }
 
 interface Told { sign: Sign, probed: boolean, holdAccount: Settled['holdAccount'] }

@@ -2,7 +2,7 @@
 // An account is worked on while it has something due and room in its windows; its backlog stays on disk.
 
 import { setTimeout as wait } from 'node:timers/promises'
-import { slotOf, type Answer, type Config, type Provider, type Row, type Step, type Store } from '../contract.ts'
+import { slotOf, type Answer, type Config, type PreparedRequest, type Provider, type Row, type Step, type Store } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Shops } from '../shops/shops.ts'
@@ -13,6 +13,7 @@ import { Channel, type ChannelOptions } from './channel.ts'
 import { claimedRows, claimSteps, groupsOf, roomByQueue, share } from './claim.ts'
 import { Claims } from './claims.ts'
 import { concludeQuestion, type HeldAccount } from './conclude.ts'
+import { judge } from './judge.ts'
 import { fly, type Attempt, type FlyOptions } from './fly.ts'
 import { epochOf } from './owned.ts'
 import { Poll } from './poll.ts'
@@ -162,8 +163,8 @@ export class Deliver {
     await Promise.all([...this.#channels.values()].map(channel => channel.sender.close()))
   }
 
-  /** Sends one of a provider's requests on an account's lane; for hooks and set-up. */
-  async ask (connection: OpenConnection, request: string, scope: object): Promise<Answer> {
+  /** Sends one of a provider's requests on an account's lane; for hooks and set-up. `proven` false: credentials that are tried, and hold nothing when refused. */
+  async ask (connection: OpenConnection, request: string | PreparedRequest, scope: object, proven = true): Promise<Answer> {
     if (this.#o.store.slots.epoch(slotOf(connection.accountKey)) === null) return notSent('ELSEWHERE', 'another instance works on this account')
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
@@ -171,7 +172,9 @@ export class Deliver {
     if (!account.mayAsk(this.#o.runtime.now())) return notSent('HELD', 'the provider does not answer this account properly just now')
     try {
       const answer = await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
-      await this.#insist(concludeQuestion(account, answer, this.#o))
+      const outcome = judge(answer, channel.provider, connection.settings, this.#o.runtime.now())
+      if (outcome.is !== 'hold') await this.#insist(concludeQuestion(account, answer, null, this.#o))
+      else if (proven && outcome.reason !== 'scope_missing') await this.#insist(concludeQuestion(account, answer, outcome.reason, this.#o)) // what may not be asked may still be sent
       return answer
     } finally {
       if (channel.free > 0) this.#next(channel)

@@ -5,7 +5,7 @@ import { authReadable, connectionReadable } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { compileLeaves, renderHeaders } from './requests.ts'
 import { secretFields, type Manifest } from './manifest.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 import type { Platform } from './platform.ts'
 
 type Authorize = (way: string, secrets: Record<string, string>) => Record<string, string>

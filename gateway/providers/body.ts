@@ -1,7 +1,7 @@
 // Rendered trees to bytes, once, so that no value can break them.
 
 import { MappingError } from '../errors.ts'
-import { keysOf } from './pointer.ts'
+import { keysOf } from '../json-pointer.ts'
 
 /** The tree without empty keys below the pointers: null, "" and objects left without keys; a pointer to a null or "" takes that key. Never alters its argument. */
 export function omitEmpty (tree: unknown, pointers: readonly string[]): unknown {

@@ -2,7 +2,7 @@
 
 import type { ConnectionConfig, Fault, Provider, Secret, ShopConfig, SourceFile } from '../contract.ts'
 import { CODES } from '../errors.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 
 interface WrittenSecret { generate?: boolean, prefix?: string }
 interface Connection { provider: string, settings?: Record<string, unknown>, secrets?: Record<string, WrittenSecret>, [key: string]: unknown }

@@ -13,11 +13,12 @@ import type { EventSource, Manifest } from './manifest.ts'
 import { compileOutcomes, compileReceipts } from './outcomes.ts'
 import { secretFaults } from './platform-checks.ts'
 import { platformOf, type Platform } from './platform.ts'
-import { step, valueAt } from './pointer.ts'
+import { step, valueAt } from '../json-pointer.ts'
 import { checkRecordOnly } from './record-only.ts'
 import { compileRequest } from './requests.ts'
 import type { CompiledRequest } from './requests.ts'
 import { compileForms } from './secret-forms.ts'
+import { compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
 import { compileText, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
@@ -97,8 +98,11 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     settings: settingsSchema(manifest),
     settingsDefaults: settingsDefaults(manifest),
     options: platform({}).options,
-    setup: manifest.setup,
+    setup: compileSetup(manifest, compiling),
     code,
+    trigger: compileTriggers(manifest, compiling),
+    variables: variablesOf(manifest, compiling),
+    resetText: manifest.reset,
     account: compileAccount(manifest, compiling),
     prepare,
     request,

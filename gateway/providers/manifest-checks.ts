@@ -1,20 +1,18 @@
 // What a schema cannot say about a manifest: names that must lead somewhere, and rules between keys.
 
-import type { Code } from '../errors.ts'
 import type { Fault, JsonSchema, ProviderConfig, SourceFile } from '../contract.ts'
 import { schemaCompiler } from '../json-schema.ts'
-import { REASONS } from '../reasons.ts'
 import { groupsOf } from './limits.ts'
 import { platformFaults } from './platform-checks.ts'
-import { step } from './pointer.ts'
+import { checkReason, known, type Report } from './report.ts'
+import { checkSetup } from './setup-checks.ts'
+import { step } from '../json-pointer.ts'
 import { secretFields, type EventSource, type Manifest, type OutcomeSource } from './manifest.ts'
 
 /** Headers that the sender makes, and those that carry credentials. */
 const RESERVED: ReadonlySet<string> = new Set([
   'authorization', 'proxy-authorization', 'cookie', 'host', 'content-length', 'connection', 'transfer-encoding', 'expect', 'upgrade'
 ])
-
-type Report = (pointer: string, message: string, fix: string, code?: Code, key?: boolean) => void
 
 /** Every fault of a manifest that its schema lets through. `from` is the file that names the folder. */
 export function checkManifest (manifest: Manifest, file: SourceFile, config: ProviderConfig, from: SourceFile, eventTypes: readonly string[]): Fault[] {
@@ -77,6 +75,7 @@ function checkEvents (manifest: Manifest, eventTypes: readonly string[], report:
     if (!Object.hasOwn(manifest.requests, event.request)) report(`${at}/request`, `no request "${event.request}"`, known(manifest.requests))
     event.requires?.forEach(({ reason }, i) => checkReason(reason, `${at}/requires/${i}/reason`, report))
     checkText(event, manifest.settings, at, report)
+    if (event.variables !== undefined && !Object.hasOwn(event.map ?? {}, event.variables)) report(`${at}/variables`, `no entry "${event.variables}" in map`, known(event.map ?? {}))
   }
 }
 
@@ -122,10 +121,6 @@ function checkValue (name: string, value: unknown, settings: Manifest['settings'
   if (!ajv.validate(schema, value)) report(at.value, `the value does not fit the setting: ${ajv.errorsText(ajv.errors, { dataVar: name })}`, 'Give a value that fits.', 'GW_CONFIG_VALUE')
 }
 
-function checkReason (reason: string, at: string, report: Report): void {
-  if (!Object.hasOwn(REASONS, reason)) report(at, `no reason "${reason}"`, known(REASONS))
-}
-
 function checkSchemas (schemas: Record<string, JsonSchema>, pointer: string, what: string, report: Report): void {
   const ajv = schemaCompiler({ strict: true, allowUnionTypes: true })
   for (const [name, schema] of Object.entries(schemas)) {
@@ -139,42 +134,8 @@ function checkSchemas (schemas: Record<string, JsonSchema>, pointer: string, wha
   }
 }
 
-function checkSetup (manifest: Manifest, report: Report): void {
-  const before = new Set<string>()
-  manifest.setup.forEach((one, i) => {
-    const at = `/setup/${i}`
-    if (before.has(one.id)) report(`${at}/id`, `another step is called "${one.id}"`, 'Give each step an id of its own.', 'GW_CONFIG_DUPLICATE')
-    one.needs?.forEach((need, n) => {
-      if (!before.has(need)) report(`${at}/needs/${n}`, `no step "${need}" before this one`, `Name one of: ${[...before].join(', ') || 'none is before it'}.`)
-    })
-    before.add(one.id)
-    if (one.check !== undefined && !Object.hasOwn(manifest.requests, one.check.request)) report(`${at}/check/request`, `no request "${one.check.request}"`, known(manifest.requests))
-    if (one.auth !== undefined && !Object.hasOwn(manifest.auth, one.auth)) report(`${at}/auth`, `no way "${one.auth}" under auth`, known(manifest.auth))
-    if (manifest.connection === 'gateway' && (one.kind === 'api_key' || one.kind === 'oauth2')) report(`${at}/kind`, `${one.kind} asks a shop for credentials, and the account is the platform's`, 'Remove the step, or let "connection" be shop.', 'GW_CONFIG_VALUE')
-    else checkFields(manifest, one, at, report)
-  })
-}
-
-/** The step must ask for the very fields its way of authorization reads. */
-function checkFields (manifest: Manifest, one: Manifest['setup'][number], at: string, report: Report): void {
-  if (one.kind !== 'api_key') return
-  const way = one.auth ?? Object.keys(manifest.auth)[0] as string
-  const read = Object.hasOwn(manifest.auth, way) ? secretFields((manifest.auth[way] as { headers: Record<string, string> }).headers) : []
-  const asked = Object.keys(one['fields'] as object | undefined ?? {})
-  for (const field of read) {
-    if (!asked.includes(field)) report(at, `auth.${way} reads secret.${field}, and the step does not ask for it`, `Add it under fields: { ${field}: { label: … } }.`)
-  }
-  for (const field of asked) {
-    if (!read.includes(field)) report(`${at}/fields${step(field)}`, `auth.${way} does not read secret.${field}`, 'Remove the field, or read it there.', undefined, true)
-  }
-}
-
 function checkAuth (manifest: Manifest, report: Report): void {
   for (const [way, { headers }] of Object.entries(manifest.auth)) {
     if (secretFields(headers).length === 0) report(`/auth${step(way)}`, 'no header reads a secret', 'Write {{ secret.<field> }} in one of them.', 'GW_CONFIG_VALUE', true)
   }
-}
-
-function known (table: object): string {
-  return `Name one of: ${Object.keys(table).join(', ')}.`
 }

@@ -2,9 +2,9 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import type { Fault, Files, JsonSchema, LimitHeaders, ProviderConfig, SetupStep, SourceFile, Uncertain } from '../contract.ts'
+import type { Fault, Files, JsonSchema, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 
 /** provider.yaml as it stands in the file; every key is described in schemas/provider.schema.json. */
 export interface Manifest {
@@ -30,7 +30,9 @@ export interface Manifest {
   record_only: boolean
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
-  setup: Array<SetupStep & { auth?: string, check?: { request: string } }>
+  setup: StepSource[]
+  /** What a merchant must know before the set-up is forgotten. */
+  reset: string
   stand_in: Record<string, StandInSource>
 }
 
@@ -51,6 +53,8 @@ export interface EventSource {
   request: string
   requires?: Array<{ at: string, reason: Reason }>
   map?: Record<string, unknown>
+  trigger?: string
+  variables?: string
   text?: { setting: string, reads: string }
 }
 
@@ -68,10 +72,33 @@ export interface OutcomeSource {
   with?: Record<string, unknown>
 }
 
+export interface StepSource {
+  id: string
+  kind: SetupStep['kind']
+  title: string
+  text: string
+  action?: string
+  per?: 'setup_group' | 'alert_type'
+  needs?: string[]
+  optional?: boolean
+  when?: { step: string, is: string }
+  recheck?: 'hold' | 'warn'
+  auth?: string
+  fields?: SetupStep['fields']
+  check?: SetupCheck
+  options?: NonNullable<SetupStep['options']>
+  setting?: string
+  empty?: string
+  choices?: SetupStep['choices']
+  look_up?: Record<string, SetupList & { with?: Record<string, unknown>, match: Record<string, unknown>, unless?: Record<string, unknown>, near?: string }>
+  findings?: Record<string, Omit<SetupFinding, 'id'>>
+  says?: SetupStep['says']
+}
+
 /** How a stand-in answers a request of this name. */
 export interface StandInSource { status?: number, body?: unknown, schema?: string, key?: string }
 
-const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'record_only' | 'outcomes' | 'stand_in'> = { needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', record_only: false, outcomes: [], stand_in: {} }
+const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'record_only' | 'outcomes' | 'stand_in' | 'reset'> = { reset: '', needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', record_only: false, outcomes: [], stand_in: {} }
 
 let schema: JsonSchema | null = null
 

@@ -5,7 +5,7 @@ import type { Answer, CompiledTree, Outcome } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { Compiling } from './compile.ts'
 import { durationMs } from './units.ts'
-import { valueAt } from './pointer.ts'
+import { valueAt } from '../json-pointer.ts'
 import type { Manifest, OutcomeSource } from './manifest.ts'
 
 type Full = Answer & { kind: 'answer' }

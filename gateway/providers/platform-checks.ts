@@ -4,7 +4,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import { CODES, nearest, type Code } from '../errors.ts'
 import type { Fault, GatewayConnectionConfig, ProviderCode, ProviderConfig, SourceFile } from '../contract.ts'
 import { schemaCompiler } from '../json-schema.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 import { secretFields, type Manifest } from './manifest.ts'
 
 /** A fault at a place below the provider's entry in the config. */

@@ -2,7 +2,7 @@
 
 import { treeOf } from './compile.ts'
 import type { Compiling } from './compile.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 import type { Manifest } from './manifest.ts'
 
 /** An event whose request never reads `delivery.record_only` would be sent where it was only to be recorded. Faults are pushed to `compiling.faults`. */

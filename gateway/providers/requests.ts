@@ -6,7 +6,7 @@ import { compileTree } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { encodeBody, omitEmpty } from './body.ts'
 import { groupsOf } from './limits.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 import type { Manifest, RequestSource } from './manifest.ts'
 
 /** Renders a request; throws MappingError only. */

@@ -2,7 +2,7 @@
 
 import type { Provider } from '../contract.ts'
 import type { Manifest } from './manifest.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 
 interface Field { label: string, hint?: string, example?: string, pattern?: string }
 interface Form { way: string, name: string, fits: RegExp, message: string }

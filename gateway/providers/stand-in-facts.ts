@@ -6,7 +6,7 @@ import { schemaCompiler } from '../json-schema.ts'
 import { closed, fileOf, treeOf } from './compile.ts'
 import type { Compiling } from './compile.ts'
 import { groupsOf, patternOf } from './limits.ts'
-import { keysOf, step } from './pointer.ts'
+import { keysOf, step } from '../json-pointer.ts'
 import type { Manifest, RequestSource } from './manifest.ts'
 
 /** Facts from the manifest, with the schema files it names. Faults are pushed to `compiling.faults`. */

@@ -8,7 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SandboxContext, SandboxPlugin, StandIn, StandInRequest } from '../contract.ts'
 import { schemaCompiler } from '../json-schema.ts'
 import { covers } from './limits.ts'
-import { valueAt } from './pointer.ts'
+import { valueAt } from '../json-pointer.ts'
 
 type Endpoint = StandInRequest & { fits: ValidateFunction | null }
 interface Refusal { status: number, code: string, message: string, headers?: Record<string, string> }

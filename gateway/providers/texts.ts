@@ -6,7 +6,7 @@ import { MappingError } from '../errors.ts'
 import type { Compiling, Tree } from './compile.ts'
 import { treeOf } from './compile.ts'
 import type { EventSource, Manifest } from './manifest.ts'
-import { step } from './pointer.ts'
+import { step } from '../json-pointer.ts'
 
 /** The text of one event type: the names it may read, and what becomes of it with the event's map; `render` throws MappingError only. */
 export interface EventText {

@@ -17,8 +17,13 @@ export interface Connection {
   accountId: string
   accountKey: number
   account: string
+  /** What the provider calls the account; '' where that is not known. */
+  name: string
   settings: Record<string, unknown>
+  /** Set-up groups that were declared to be set up. */
   ready: string[]
+  /** Set-up groups whose steps are all done. */
+  setUp: string[]
   /** Null where they cannot be opened: the key they were sealed with is gone, or they were changed. */
   secrets: Record<string, string> | null
 }
@@ -30,6 +35,8 @@ export interface ConnectionInput {
   auth: string | null
   secrets: Record<string, string>
   accountId: string | null
+  /** Undefined: as it was. */
+  name?: string
   settings: Record<string, unknown>
   ready: string[]
 }
@@ -37,17 +44,20 @@ export interface ConnectionInput {
 interface ShopOf { key: number, id: string }
 
 /** The steps that store a connection, and what queues and checks see of it afterwards. */
-export function connectionSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | null, { vault, runtime }: { vault: Vault, runtime: Runtime }): { account: string, steps: Step[] } {
+export function connectionSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | null, { vault, runtime }: { vault: Vault, runtime: Runtime }): { account: string, setUp: string[], steps: Step[] } {
   const way = input.auth ?? Object.keys(provider.auth)[0] ?? ''
   const settings = { ...provider.settingsDefaults, ...input.settings }
   const account = accountOf(provider, input, settings, vault)
   const place = { shop_key: shop.key, provider: provider.id }
   const now = runtime.now()
+  const kept = before !== null && isSameAccount(before, input.accountId) ? before : null
+  const setUp = kept?.setUp ?? []
   return {
     account,
+    setUp,
     steps: [
       ...accountSteps(provider.id, account, before?.account ?? null),
-      { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), now } },
+      { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, name: input.name ?? kept?.name ?? '', settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), set_up: JSON.stringify(setUp), now } },
       { name: 'drop_secrets', params: place },
       ...Object.entries(input.secrets).map(([field, text]) => {
         const { keyId, version, sealed } = vault.seal({ shop: shop.id, provider: provider.id, field }, text)
@@ -55,6 +65,11 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
       })
     ]
   }
+}
+
+/** What was set up at another account is not set up at this one. Where an id is not known, it is taken for the same. */
+export function isSameAccount (before: Pick<Connection, 'accountId'>, accountId: string | null): boolean {
+  return accountId === null || before.accountId === '' || before.accountId === accountId
 }
 
 /** The row of an account, where there is none yet. */
@@ -72,7 +87,7 @@ export function accountSteps (provider: string, account: string, before: string 
 }
 
 /** The provider's own identity of the account; before it is known, a keyed hash of the secrets stands for it. */
-function accountOf (provider: Provider, input: ConnectionInput, settings: Record<string, unknown>, vault: Vault): string {
+export function accountOf (provider: Provider, input: Pick<ConnectionInput, 'accountId' | 'secrets'>, settings: Record<string, unknown>, vault: Vault): string {
   if (input.accountId !== null) return provider.account({ account_id: input.accountId, settings })
   const secrets = Object.keys(input.secrets).toSorted().map(field => `${field}=${input.secrets[field]}`).join('\0')
   return `key:${vault.fingerprint(`account ${provider.id}`, secrets).toString('hex')}`
@@ -95,8 +110,10 @@ export async function readConnection (shop: ShopOf, row: Row, store: Store, vaul
     accountId: String(row.account_id),
     accountKey: Number(row.account_key),
     account: String(row.account),
+    name: String(row.name),
     settings: JSON.parse(String(row.settings)) as Record<string, unknown>,
     ready: JSON.parse(String(row.ready)) as string[],
+    setUp: JSON.parse(String(row.set_up)) as string[],
     secrets: opened(await store.read('secrets', { connection_key: row.connection_key as number }), shop, provider, vault)
   }
 }

@@ -70,8 +70,10 @@ export function platformConnection ({ provider, auth, accountId, account, accoun
     accountId,
     accountKey,
     account,
+    name: '',
     settings: { ...provider.settingsDefaults, ...settings },
     ready: [],
+    setUp: [],
     secrets
   }
 }
@@ -82,6 +84,6 @@ export function platformConnection ({ provider, auth, accountId, account, accoun
  */
 export function settingsSteps (shopKey: number, provider: string, platform: PlatformAccount | undefined, settings: Record<string, unknown>, runtime: Runtime): Step[] {
   const { auth = '', account = UNNAMED } = platform ?? {}
-  const row = { shop_key: shopKey, provider, id: runtime.id('con_'), auth, account_id: '', account, settings: JSON.stringify(settings), ready: '[]', now: runtime.now() }
+  const row = { shop_key: shopKey, provider, id: runtime.id('con_'), auth, account_id: '', account, name: '', settings: JSON.stringify(settings), ready: '[]', set_up: '[]', now: runtime.now() }
   return [accountStep(provider, account), { name: 'upsert_connection', params: row }]
 }

@@ -11,7 +11,7 @@ export interface RouteFacts {
   /** A provider was chosen, or a default exists, by this id. */
   chosen: string | null
   /** `secrets` is null where the stored ones cannot be opened. */
-  connection: { platform: boolean, ready: readonly string[], secrets: object | null } | null
+  connection: { platform: boolean, ready: readonly string[], setUp: readonly string[], secrets: object | null } | null
   setupGroup: string
 }
 
@@ -24,8 +24,13 @@ export function heldReason (facts: RouteFacts): Reason | null {
   if (!planAllows(facts.provider, facts.capabilities)) return 'plan_too_low'
   if (facts.connection === null) return 'not_connected'
   if (facts.connection.secrets === null) return 'credentials_unreadable'
-  if (!facts.connection.platform && !facts.connection.ready.includes(facts.setupGroup)) return 'setup_open'
+  if (!isSetUp(facts.connection, facts.setupGroup)) return 'setup_open'
   return null
+}
+
+/** Nothing is to be set up at the platform's account. */
+export function isSetUp ({ platform, ready, setUp }: { platform: boolean, ready: readonly string[], setUp: readonly string[] }, group: string): boolean {
+  return platform || ready.includes(group) || setUp.includes(group)
 }
 
 export function planAllows (provider: Provider, capabilities: readonly string[]): boolean {

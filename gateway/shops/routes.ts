@@ -2,9 +2,10 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Detail, Provider } from '../contract.ts'
-import { GatewayError, MappingError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import type { Connection } from './connections.ts'
+import { secretsFaults } from './secrets-faults.ts'
 import type { Queue, Shops, ShopState } from './shops.ts'
 
 /** `ms` null: it is held. `atLeast`: there may be more, and it may take longer. */
@@ -143,9 +144,8 @@ function providerOf (request: FastifyRequest<{ Params: At }>, { providers }: Sho
   return provider
 }
 
-/** Values of secrets are never repeated in a fault. */
 function connectionFaults (provider: Provider, way: string, body: ConnectionBody, options: ShopRoutesOptions): Detail[] {
-  const faults = provider.connection === 'gateway' ? notTheShops(body) : accountFaults(provider, way, body, options)
+  const faults = provider.connection === 'gateway' ? notTheShops(body) : [...secretsFaults(provider, way, body.secrets ?? {}), ...groupFaults(body.ready ?? [], options)]
   return [...faults, ...options.violations({ ...provider.settings, required: [] }, body.settings ?? {}, '/settings'), ...provider.settingsFaults(body.settings ?? {})]
 }
 
@@ -156,27 +156,8 @@ function notTheShops ({ auth, secrets = {}, account_id: accountId, ready }: Conn
     .map(([name]) => ({ path: `/${name}`, rule: 'gateway', message: 'the account is the platform\'s and is set up already: give settings only' }))
 }
 
-function accountFaults (provider: Provider, way: string, { secrets = {}, ready = [] }: ConnectionBody, options: ShopRoutesOptions): Detail[] {
-  const known = Object.hasOwn(provider.auth, way) ? provider.auth[way] : undefined
-  if (!known) return [{ path: '/auth', rule: 'enum', message: `one of ${Object.keys(provider.auth).join(', ')}` }]
-  const faults: Detail[] = []
-  for (const field of known.fields) if (secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
-  for (const field of Object.keys(secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })
-  for (const [i, group] of ready.entries()) if (!options.setupGroups.includes(group)) faults.push({ path: `/ready/${i}`, rule: 'enum', message: `one of ${options.setupGroups.join(', ')}`, got: group })
-  if (faults.length > 0) return faults
-  const misshapen = provider.secretFaults(way, secrets)
-  return misshapen.length > 0 ? misshapen : unusable(provider, way, secrets)
-}
-
-/** A key with a line break, say, would only show when the first message is sent. */
-function unusable (provider: Provider, way: string, secrets: Record<string, string>): Detail[] {
-  try {
-    provider.authorize(way, secrets)
-    return []
-  } catch (error) {
-    if (error instanceof MappingError) return [{ path: '/secrets', rule: 'usable', message: error.message }]
-    throw error
-  }
+function groupFaults (ready: readonly string[], { setupGroups }: ShopRoutesOptions): Detail[] {
+  return ready.flatMap((group, i) => setupGroups.includes(group) ? [] : [{ path: `/ready/${i}`, rule: 'enum', message: `one of ${setupGroups.join(', ')}`, got: group }])
 }
 
 function invalid (path: string, rule: string, message: string): GatewayError {
@@ -247,10 +228,10 @@ async function providerView (state: ShopState, provider: Provider, options: Shop
 
 /** Secrets are write-only: the names of the fields, and the last four characters of long ones. */
 function connectionView (connection: Connection, held: Held): object {
-  const { id, provider, platform, auth, accountId, accountKey, settings, ready, secrets } = connection
+  const { id, provider, platform, auth, accountId, accountKey, name, settings, ready, setUp, secrets } = connection
   const accountHeld = held.get(accountKey) ?? null
   const status = accountHeld === null ? 'connected' : accountHeld === 'provider_not_answering' ? 'failing' : 'refused'
   if (platform) return { id, provider, connection: 'gateway', status, reason: accountHeld, settings }
   const hints = secrets && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
-  return { id, provider, connection: 'shop', auth, account_id: accountId || null, status: secrets === null ? 'unreadable' : status, reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, secrets: hints }
+  return { id, provider, connection: 'shop', auth, account_id: accountId || null, account_name: name || null, status: secrets === null ? 'unreadable' : status, reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, set_up: setUp, secrets: hints }
 }

@@ -5,10 +5,11 @@ import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime,
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
 import { Moved, unmoved } from './moved.ts'
-import { adjustStep, connectionSteps, readConnection, type ConnectionInput } from './connections.ts'
-import { platformAccounts, platformConnection, settingsSteps, type PlatformAccounts } from './platform.ts'
+import { adjustStep, connectionSteps, type ConnectionInput } from './connections.ts'
+import { loadShop } from './load.ts'
+import { platformAccounts, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
-import { queueOf, shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
+import { shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
 import type { Vault } from './vault.ts'
 
 export type { Queue, Shop, ShopState } from './state.ts'
@@ -101,7 +102,7 @@ export class Shops {
     if (!provider || !provider.channels.includes(channel)) throw new GatewayError('GW_REQUEST_INVALID', `No provider "${providerId}" serves the channel "${channel}".`, { details: [{ path: '/provider', rule: 'enum', message: `one of ${this.providersOf(channel).join(', ')}` }] })
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
-      this.#mayUse(before.shop, provider)
+      this.mayUse(before.shop, provider)
       const after = { ...before, channels: new Map(before.channels).set(channel, providerId) }
       return await this.#change(id, [
         { name: 'set_channel', params: { shop_key: before.shop.key, channel, provider: providerId, now: this.#runtime.now() } },
@@ -115,10 +116,22 @@ export class Shops {
     const provider = this.#provider(providerId)
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
-      this.#mayUse(before.shop, provider)
-      const { account, steps } = this.#connect(before, provider, input)
-      const after = withConnection(before, providerId, { platform: provider.connection === 'gateway', account, ready: input.ready, secrets: input.secrets })
+      this.mayUse(before.shop, provider)
+      const { account, setUp, steps } = this.#connect(before, provider, input)
+      const after = withConnection(before, providerId, { platform: provider.connection === 'gateway', account, ready: input.ready, setUp, secrets: input.secrets })
       return await this.#change(id, [...steps, ...this.#queueSteps(after), this.#audit(actor, 'connection.put', id, providerId)])
+    })
+  }
+
+  /**
+   * Another change of a shop, made from how it stands now, and made anew where another instance was first; null: nothing changes.
+   * `after`: the shop as its queues are to see it. `frees`: it puts right what its accounts were held for.
+   */
+  async alter (id: string, make: (state: ShopState) => Promise<{ steps: Step[], after?: RouteState, frees?: boolean } | null>): Promise<ShopState> {
+    return await this.#inTurn(async () => {
+      const before = await this.#existing(id)
+      const made = await make(before)
+      return made === null ? before : await this.#change(id, [...made.steps, ...(made.after ? this.#queueSteps(made.after) : [])], { frees: made.frees ?? false, version: before.shop.version })
     })
   }
 
@@ -225,7 +238,8 @@ export class Shops {
     }
   }
 
-  #mayUse (shop: Shop, provider: Provider): void {
+  /** Throws GW_COMING_SOON or GW_PLAN_TOO_LOW where the shop cannot choose it. */
+  mayUse (shop: Shop, provider: Provider): void {
     const refusal = this.refusal(shop, provider)
     if (refusal === 'coming_soon') throw new GatewayError('GW_COMING_SOON', `${provider.title} is not available yet.`)
     if (refusal === 'plan_too_low') throw new GatewayError('GW_PLAN_TOO_LOW', `The plan "${shop.plan}" does not include ${provider.title}: it needs ${provider.needs.join(', ')}.`)
@@ -249,10 +263,10 @@ export class Shops {
     return state
   }
 
-  #connect (state: ShopState, provider: Provider, input: ConnectionInput): { account: string, steps: Step[] } {
+  #connect (state: ShopState, provider: Provider, input: ConnectionInput): { account: string, setUp: string[], steps: Step[] } {
     if (provider.connection === 'gateway') {
       const platform = this.#platform.get(provider.id)
-      return { account: platform?.account ?? '', steps: settingsSteps(state.shop.key, provider.id, platform, input.settings, this.#runtime) }
+      return { account: platform?.account ?? '', setUp: [], steps: settingsSteps(state.shop.key, provider.id, platform, input.settings, this.#runtime) }
     }
     return connectionSteps(state.shop, provider, input, state.connections.get(provider.id) ?? null, { vault: this.#vault, runtime: this.#runtime })
   }
@@ -278,20 +292,20 @@ export class Shops {
   }
 
   /** A change and what follows from it for the queues are one unit: never the one without the other. */
-  async #change (id: string, steps: Step[]): Promise<ShopState> {
+  async #change (id: string, steps: Step[], { frees = true, version = this.#cache.get(id)?.shop.version ?? null }: { frees?: boolean, version?: number | null } = {}): Promise<ShopState> {
     const before = [...this.#cache.get(id)?.connections.values() ?? []]
-    await this.#commit(id, steps)
+    await this.#commit(id, steps, version)
     const state = await this.#existing(id)
     const all = [...before, ...state.connections.values()]
     const keys = (platform: boolean): number[] => [...new Set(all.filter(connection => connection.platform === platform).map(({ accountKey }) => accountKey))]
     this.#store.tell({ shop: id, accounts: keys(false) })
-    this.onChange(keys(false))
+    if (frees) this.onChange(keys(false))
+    else this.onWork(keys(false))
     this.onWork(keys(true)) // one shop cannot put right what holds the account of all
     return state
   }
 
-  async #commit (id: string, steps: Step[]): Promise<void> {
-    const version = this.#cache.get(id)?.shop.version ?? null
+  async #commit (id: string, steps: Step[], version: number | null): Promise<void> {
     try {
       await this.#store.commit([...steps, { name: 'touch_shop', params: { id, version } }])
     } catch (error) {
@@ -315,20 +329,7 @@ export class Shops {
   }
 
   async #load (row: Row): Promise<ShopState> {
-    const shop = shopOf(row)
-    const params = { shop_key: shop.key }
-    const [channels, connections, queues] = await Promise.all([this.#store.read('channels', params), this.#store.read('connections', params), this.#store.read('queues', params)])
-    const state: ShopState = {
-      shop,
-      channels: new Map(channels.map(({ channel, provider }) => [String(channel), String(provider)])),
-      connections: new Map(),
-      queues: new Map(queues.map(queue => [`${queue.channel}/${queue.setup_group}`, queueOf(queue)]))
-    }
-    for (const row of connections) {
-      const id = String(row.provider)
-      if (this.#providers.get(id)?.connection !== 'gateway') state.connections.set(id, await readConnection(shop, row, this.#store, this.#vault))
-    }
-    for (const [id, account] of this.#platform) state.connections.set(id, platformConnection(account, connections.find(row => row.provider === id)))
+    const state = await loadShop(row, { store: this.#store, vault: this.#vault, providers: this.#providers, platform: this.#platform })
     this.#keep(state)
     return state
   }

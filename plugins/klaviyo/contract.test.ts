@@ -17,7 +17,9 @@ const MUTATIONS = 200
 const SEED = 20261121
 const DESCRIPTION = join(ROOT, '../shared/reference/klaviyo.openapi.json')
 
-interface Operation { 'x-klaviyo-ratelimit': { burst: string, steady: string }, 'x-klaviyo-scopes': string[] }
+const UNITS: Record<number, string> = { 1000: 's', 60_000: 'm', 86_400_000: 'd' }
+
+interface Operation { 'x-klaviyo-ratelimit': { burst: string, steady: string, daily?: string }, 'x-klaviyo-scopes': string[] }
 interface Description { info: { version: string }, paths: Record<string, Record<string, Operation>> }
 
 const klaviyo = await loadOne(entry('klaviyo', import.meta.dirname))
@@ -64,9 +66,11 @@ function contract (description: Description): void {
   t.test('revision, limits and permissions are those of Klaviyo\'s description', async t => {
     const prepared = klaviyo.prepare('back_in_stock.alert', caseScope({ type: 'back_in_stock.alert', data: example() }))
     t.equal(prepared.ok && prepared.request.headers['revision'], description.info.version)
-    for (const { method, path, group } of klaviyo.standIn?.requests ?? []) {
-      const limits = description.paths[path]?.[method.toLowerCase()]?.['x-klaviyo-ratelimit']
-      t.strictSame(klaviyo.groups[group]?.windows.map(({ max, perMs }) => `${max}/${perMs === 1000 ? 's' : 'm'}`), [limits?.burst, limits?.steady], `${method} ${path}`)
+    for (const { name, match, windows } of Object.values(klaviyo.groups)) {
+      const [{ method, path }] = match as [{ method: string, path: string }]
+      const { burst, steady, daily } = description.paths[path]?.[method.toLowerCase()]?.['x-klaviyo-ratelimit'] ?? {}
+      t.equal(match.length, 1, `${name}: limits are those of one endpoint each`)
+      t.strictSame(windows.map(({ max, perMs }) => `${max}/${UNITS[perMs]}`), [burst, steady, ...(daily === undefined ? [] : [daily])], `${method} ${path}`)
     }
     t.strictSame(description.paths['/api/events']?.['post']?.['x-klaviyo-scopes'], ['events:write'], 'setup.md asks for it')
   })
@@ -113,7 +117,7 @@ t.test('the sandbox refuses what Klaviyo refuses, with its status and its error 
     t.match(error, { id: /^[0-9a-f-]{36}$/, code, title: String, detail: String }, name)
     if (pointer !== undefined) t.equal(error?.source.pointer, pointer, name)
   }
-  t.equal((await send('GET', '/api/flows')).status, 404)
+  t.equal((await send('GET', '/api/campaigns')).status, 404)
   t.equal((await send('DELETE', '/api/events')).status, 405)
 })
 

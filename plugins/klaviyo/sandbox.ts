@@ -1,95 +1,90 @@
 // Klaviyo's API as its documentation has it, for the endpoints this folder uses. The strict party:
-// where the documentation leaves room, this refuses. Keys it takes: pk_… of at least ten more characters;
-// one that holds "revoked" is answered 401, one that holds "noscope" 403.
+// where the documentation leaves room, this refuses. It takes private keys, pk_… of at least ten more characters
+// (one that holds "revoked" is answered 401, one that holds "noscope" 403), and the tokens of its own OAuth server.
+// A grant and a key of one account share its windows here, which is stricter than Klaviyo.
 
-import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { SandboxContext } from '../../gateway/define.ts'
-import { eventFault } from './sandbox-event.ts'
-import type { EventBody } from './sandbox-event.ts'
+import { bytes, invalid, isFault, link, MEDIA_TYPE, parsed, refuse, shortId } from './sandbox-answers.ts'
+import type { Caller, Endpoint, Fault } from './sandbox-answers.ts'
+import { controls } from './sandbox-controls.ts'
+import { eventEndpoints, Events } from './sandbox-events.ts'
+import { flowEndpoints, Flows } from './sandbox-flows.ts'
+import { Grants } from './sandbox-grants.ts'
+import { metricEndpoints, Metrics } from './sandbox-metrics.ts'
+import { oauth } from './sandbox-oauth.ts'
 
-const MEDIA_TYPE = 'application/vnd.api+json'
-const EVENT_BYTES_MAX = 5 * 1024 * 1024
 /** Revisions come quarterly, are stable for a year and deprecated for another, then retired. */
 const NEWEST_REVISION = '2026-07-15'
 const OLDEST_REVISION = '2024-10-15'
 const REVISION = /^20\d\d-(01|04|07|10)-15$/
-/** How long Klaviyo remembers a unique_id is not published; this many are remembered here. */
-const REMEMBERED_MAX = 200_000
-
-interface Fault { status: number, code: string, title: string, detail: string, pointer?: string, headers?: Record<string, string> }
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 export default function klaviyo (app: FastifyInstance, context: SandboxContext): void {
-  const seen = new Set<string>()
-  app.get('/api/accounts', (request, reply) => served(request, reply, context, 'accounts', account => {
-    context.record({ account, method: 'GET', path: '/api/accounts', body: null, status: 200 })
-    return reply.code(200).header('content-type', MEDIA_TYPE).send(bytes({ data: [accountResource(account)], links: { self: 'https://a.klaviyo.com/api/accounts' } }))
-  }))
-  app.post('/api/events', (request, reply) => served(request, reply, context, 'events', account => createEvent(account, request, reply, context, seen)))
+  const wallNow = (): number => context.wallNow()
+  const grants = new Grants(wallNow)
+  const metrics = new Metrics(wallNow)
+  const flows = new Flows(wallNow)
+  const endpoints: Endpoint[] = [ACCOUNTS, ...eventEndpoints(new Events(metrics), wallNow), ...metricEndpoints(metrics, flows), ...flowEndpoints(flows, metrics)]
+  for (const endpoint of endpoints) app.route({ method: endpoint.method, url: endpoint.url, handler: (request, reply) => served(request, reply, context, endpoint, grants) })
+  for (const [url, known] of Map.groupBy(endpoints, endpoint => endpoint.url)) {
+    const taken = new Set<string>(known.map(({ method }) => method))
+    app.route({ method: METHODS.filter(method => !taken.has(method)), url, handler: (_request, reply) => refuse(reply, { status: 405, code: 'method_not_allowed', title: 'Method not allowed.', detail: 'The method is not allowed here.' }) })
+  }
+  oauth(app, context, grants)
+  controls(app, { grants, metrics, flows })
   app.setNotFoundHandler((_request, reply) => refuse(reply, { status: 404, code: 'not_found', title: 'Not found.', detail: 'A path or resource could not be found.' }))
-  for (const url of ['/api/accounts', '/api/events']) {
-    app.route({ method: ['PUT', 'PATCH', 'DELETE', url === '/api/accounts' ? 'POST' : 'GET'], url, handler: (_request, reply) => refuse(reply, { status: 405, code: 'method_not_allowed', title: 'Method not allowed.', detail: 'The method is not allowed here.' }) })
-  }
 }
 
-/** What every call goes through: who asks, which revision, how often, and whether the key may. */
-function served (request: FastifyRequest, reply: FastifyReply, context: SandboxContext, group: string, then: (account: string) => FastifyReply): FastifyReply {
-  const { authorization } = request.headers
-  const key = /^Klaviyo-API-Key (pk_[A-Za-z0-9_-]{10,})$/.exec(authorization ?? '')?.[1]
-  const account = accountId(key ?? authorization ?? '')
-  const record = (fault: Fault): FastifyReply => {
-    context.record({ account, method: request.method, path: `/api/${group}`, body: parsed(request.body) ?? null, status: fault.status })
-    return refuse(reply, fault)
-  }
-  if (key === undefined || key.includes('revoked')) return record(unauthorized(authorization))
-  const revision = revisionFault(request.headers['revision'])
-  if (revision !== null) return record(revision)
-  const waitMs = context.take(group, account)
-  if (waitMs !== null) return record(throttled(waitMs))
-  reply.headers(rateLimitHeaders(context, group, account)).header('x-klaviyo-api-revision', request.headers['revision'])
-  if (key.includes('noscope')) return record({ status: 403, code: 'permission_denied', title: 'You do not have permission to perform this action.', detail: `Your key lacks the scope ${group}:${group === 'accounts' ? 'read' : 'write'}.` })
-  return then(account)
+const ACCOUNTS: Endpoint = {
+  method: 'GET',
+  url: '/api/accounts',
+  group: 'accounts',
+  scopes: ['accounts:read'],
+  answer: ({ caller }) => ({ status: 200, body: { data: [accountResource(caller.account)], links: { self: link('/api/accounts') } } })
 }
 
-function createEvent (account: string, request: FastifyRequest, reply: FastifyReply, context: SandboxContext, seen: Set<string>): FastifyReply {
+/** What every call goes through: who asks, which revision, how often, and whether they may. */
+function served (request: FastifyRequest, reply: FastifyReply, context: SandboxContext, endpoint: Endpoint, grants: Grants): FastifyReply {
   const body = parsed(request.body)
-  const fault = envelopeFault(request, body) ?? bodyFault(body)
-  const entry = { account, method: 'POST', path: '/api/events', body: body ?? null }
-  if (fault !== null) {
-    context.record({ ...entry, status: fault.status })
-    return refuse(reply, fault)
-  }
-  const { identity, key } = identityOf(account, body as EventBody, request)
-  const repeat = seen.has(identity)
-  remember(seen, identity)
-  context.record({ ...entry, status: 202, key, repeat })
-  return reply.code(202).send()
+  const caller = identify(request.headers.authorization, grants)
+  const account = isCaller(caller) ? caller.account : shortId(request.headers.authorization ?? '')
+  const answer = isCaller(caller) ? admitted(request, reply, context, endpoint, caller, body) ?? endpoint.answer({ caller, request, id: idOf(request), body }) : caller
+  context.record({ account, method: request.method, path: pathOf(request), body: body ?? null, status: answer.status, ...('record' in answer && answer.record) })
+  if (isFault(answer)) return refuse(reply, answer)
+  reply.code(answer.status)
+  return answer.body === undefined ? reply.send() : reply.header('content-type', MEDIA_TYPE).send(bytes(answer.body))
 }
+
+/** What stops a known caller before the endpoint looks at the call. */
+function admitted (request: FastifyRequest, reply: FastifyReply, context: SandboxContext, { group, scopes, method }: Endpoint, { account, scopes: granted }: Caller, body: unknown): Fault | null {
+  const revision = revisionFault(request.headers['revision'])
+  if (revision !== null) return revision
+  const waitMs = context.take(group, account)
+  if (waitMs !== null) return throttled(waitMs)
+  reply.headers(rateLimitHeaders(context, group, account)).header('x-klaviyo-api-revision', request.headers['revision'])
+  const missing = scopes.filter(scope => granted !== null && !granted.has(scope))
+  if (missing.length > 0) return { status: 403, code: 'permission_denied', title: 'You do not have permission to perform this action.', detail: `Your key or token lacks ${missing.join(', ')}.` }
+  return method === 'POST' || method === 'PATCH' ? envelopeFault(request, body) : null
+}
+
+/** Who a header names; or why nobody. */
+function identify (authorization: string | undefined, grants: Grants): Caller | Fault {
+  const [, scheme, credentials = ''] = /^(Klaviyo-API-Key|Bearer) ([!-~]+)$/.exec(authorization ?? '') ?? []
+  if (scheme === 'Bearer') {
+    const caller = grants.caller(credentials)
+    return caller === null || typeof caller === 'string' ? unauthorized(authorization, caller ?? undefined) : caller
+  }
+  if (scheme === undefined || !/^pk_[A-Za-z0-9_-]{10,}$/.test(credentials) || credentials.includes('revoked')) return unauthorized(authorization)
+  return { account: shortId(credentials), integration: 'API', scopes: credentials.includes('noscope') ? new Set() : null }
+}
+
+function isCaller (caller: Caller | Fault): caller is Caller { return 'account' in caller }
 
 function envelopeFault (request: FastifyRequest, body: unknown): Fault | null {
   const type = request.headers['content-type'] ?? ''
   if (type.split(';')[0]?.trim() !== MEDIA_TYPE) return { status: 415, code: 'unsupported_media_type', title: 'Unsupported media type.', detail: `Send ${MEDIA_TYPE}.` }
-  if (Buffer.isBuffer(request.body) && request.body.length > EVENT_BYTES_MAX) return { status: 413, code: 'payload_too_large', title: 'Payload too large.', detail: 'An event must not exceed 5 MB.' }
-  return body === undefined ? { status: 400, code: 'invalid', title: 'Invalid input.', detail: 'The body is no JSON.', pointer: '' } : null
-}
-
-function bodyFault (body: unknown): Fault | null {
-  const fault = eventFault(body, Date.now())
-  return fault === null ? null : { status: 400, code: 'invalid', title: 'Invalid input.', ...fault }
-}
-
-/** What Klaviyo keeps one event per: profile, metric and unique_id, which is the time to the second where none is given. */
-function identityOf (account: string, body: EventBody, request: FastifyRequest): { identity: string, key: string } {
-  const { unique_id: uniqueId, time, metric, profile } = body.data.attributes
-  const { phone_number: phone, email, external_id: externalId } = profile.data.attributes
-  const key = uniqueId ?? (time ?? new Date().toISOString()).slice(0, 19)
-  const who = profile.data.id ?? phone ?? email ?? externalId ?? request.id
-  return { key, identity: createHash('sha256').update(JSON.stringify([account, who, metric.data.attributes.name, key])).digest('base64') }
-}
-
-function remember (seen: Set<string>, identity: string): void {
-  seen.add(identity)
-  if (seen.size > REMEMBERED_MAX) seen.delete(seen.values().next().value as string)
+  return body === undefined ? invalid('The body is no JSON.', { pointer: '' }) : null
 }
 
 function revisionFault (revision: unknown): Fault | null {
@@ -102,9 +97,9 @@ function invalidRevision (detail: string): Fault {
   return { status: 400, code: 'invalid', title: 'Invalid revision.', detail }
 }
 
-function unauthorized (header: string | undefined): Fault {
+function unauthorized (header: string | undefined, why?: string): Fault {
   const detail = header === undefined ? 'Authentication credentials were not provided.' : 'Incorrect authentication credentials.'
-  return { status: 401, code: header === undefined ? 'not_authenticated' : 'authentication_failed', title: detail, detail }
+  return { status: 401, code: header === undefined ? 'not_authenticated' : 'authentication_failed', title: detail, detail: why ?? detail }
 }
 
 function throttled (waitMs: number): Fault {
@@ -127,21 +122,12 @@ function rateLimitHeaders (context: SandboxContext, group: string, account: stri
   }
 }
 
-function refuse (reply: FastifyReply, { status, code, title, detail, pointer, headers }: Fault): FastifyReply {
-  const source = pointer === undefined ? {} : { pointer }
-  const error = { id: randomUUID(), status, code, title, detail, source, links: {}, meta: {} }
-  return reply.code(status).headers({ 'content-type': MEDIA_TYPE, ...headers }).send(bytes({ errors: [error] }))
+/** The path as Klaviyo knows it. */
+function pathOf ({ url }: FastifyRequest): string {
+  return url.slice(url.indexOf('/api/')).split('?')[0] as string
 }
 
-/** As a buffer: to text a charset would be added, which this media type does not have. */
-function bytes (document: object): Buffer {
-  return Buffer.from(JSON.stringify(document))
-}
-
-/** Six characters, as Klaviyo's are; the same key is the same account. */
-function accountId (key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 6).toUpperCase()
-}
+function idOf ({ params }: FastifyRequest): string { return (params as { id?: string }).id ?? '' }
 
 function accountResource (id: string): object {
   return {
@@ -158,15 +144,6 @@ function accountResource (id: string): object {
       public_api_key: id,
       locale: 'en-US'
     },
-    links: { self: `https://a.klaviyo.com/api/accounts/${id}` }
-  }
-}
-
-function parsed (body: unknown): unknown {
-  if (!Buffer.isBuffer(body)) return undefined
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
+    links: { self: link(`/api/accounts/${id}`) }
   }
 }

@@ -92,7 +92,8 @@ export function personalProperty ({ properties }: EventBody): string | null {
   return Object.keys(properties).find(name => PERSONAL.test(name)) ?? null
 }
 
-function faultOf (fits: ValidateFunction, body: unknown): string | null {
+/** The first thing that a validator finds wrong, with its place; or null. */
+export function faultOf (fits: ValidateFunction, body: unknown): string | null {
   if (fits(body)) return null
   const error = fits.errors?.[0]
   return `${error?.instancePath ?? ''} ${error?.message ?? 'is not in order'}`.trim()

@@ -1,6 +1,7 @@
 // The people of the shops in the sandbox: added as pending, subscribed when they answer the opt-in, and opted out.
 
 import { randomUUID } from 'node:crypto'
+import { zoned } from './sandbox-answers.ts'
 import type { SubscriberBody } from './sandbox-body.ts'
 
 /** People kept over all shops; the one longest known goes first. */
@@ -11,6 +12,9 @@ interface Person { shop: string, digits: string, pendingId: string, id: string |
 /** As the API shows one. */
 export type Subscriber = Record<string, unknown>
 
+/** Who has just opted in or out, and where. */
+export interface Changed { shop: string, id: string, digits: string }
+
 export class People {
   readonly #people = new Map<string, Person>()
 
@@ -20,24 +24,29 @@ export class People {
     const place = `${shop} ${digits}`
     if (this.#people.has(place)) return null
     const pendingId = `s_${idOf()}`
-    this.#people.set(place, { shop, digits, pendingId, id: null, canSend: false, body, at: new Date(nowMs).toISOString().slice(0, 19) + 'Z' })
+    this.#people.set(place, { shop, digits, pendingId, id: null, canSend: false, body, at: zoned(nowMs) })
     if (this.#people.size > KEPT_MAX) this.#people.delete(this.#people.keys().next().value as string)
     return pendingId
   }
 
-  /** The answer to the opt-in ("Y"), at every shop that waits for it: only now there is an id to ask for. How many there were. */
-  optIn (phone: string): number {
-    const found = this.#all(person => person.digits === digitsOf(phone))
-    for (const person of found) {
+  /** The answer to the opt-in ("Y"), at every shop that waits for it: only now there is an id to ask for. Those whose state changed. */
+  optIn (phone: string): Changed[] {
+    const found = this.#all(person => person.digits === digitsOf(phone) && !person.canSend)
+    return found.map(person => {
       person.id ??= `s_${idOf()}`
       person.canSend = true
-    }
-    return found.length
+      return { shop: person.shop, id: person.id, digits: person.digits }
+    })
   }
 
-  optOut (shop: string, who: { phone_number?: string, postscript_subscriber_id?: string }): void {
+  /** At one shop, or at every one where that is null. Those whose state changed: one who is pending has nothing to leave. */
+  optOut (shop: string | null, who: { phone_number?: string, postscript_subscriber_id?: string }): Changed[] {
     const digits = digitsOf(who.phone_number ?? '')
-    for (const person of this.#all(one => one.shop === shop && (one.digits === digits || one.id === who.postscript_subscriber_id))) person.canSend = false
+    const found = this.#all(one => (shop === null || one.shop === shop) && one.canSend && (one.digits === digits || one.id === who.postscript_subscriber_id))
+    return found.map(person => {
+      person.canSend = false
+      return { shop: person.shop, id: person.id as string, digits: person.digits }
+    })
   }
 
   /** Who answered the opt-in, with this number (digits) or e-mail; everyone where neither is given. Pending ones are not shown. */

@@ -3,50 +3,55 @@
 // sk_partner_… with the shop's in X-Postscript-Shop-Token. What a shop's key holds makes it a special one:
 // "revoked" is answered 401, "noplan" 403 (without a partner), "nokeywords" has none, "nopersonal" refuses
 // properties that look like personal data, "nocompliance" may not unsubscribe.
-// A pending person opts in by POST /_sandbox/opt_ins {"phone_number"}, in place of the text they would answer.
+// What people do at Postscript itself is done below /_sandbox (sandbox-controls.ts): a pending person opts in by
+// POST /_sandbox/opt_ins {"phone_number"}, in place of the text they would answer, and the shop's webhooks are told.
 
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { SandboxContext } from '../../gateway/define.ts'
+import { API, NO_JSON, bad, forbidden, hash, idIn, json, listed, ok, page, parsed, shopOf, unauthorized } from './sandbox-answers.ts'
+import type { Answered, Caller, Endpoint, Method, Refusal } from './sandbox-answers.ts'
 import { eventFault, personalProperty, subscriberFault, unsubscribeFault } from './sandbox-body.ts'
 import type { EventBody, SubscriberBody } from './sandbox-body.ts'
+import { controls } from './sandbox-controls.ts'
+import type { Controlled } from './sandbox-controls.ts'
+import { Deliveries } from './sandbox-deliveries.ts'
+import { Keywords } from './sandbox-keywords.ts'
 import { People } from './sandbox-people.ts'
-
-/** Who is asking. `account`: what is counted by; `shop`: null for a partner that acts for none. */
-interface Caller { account: string, shop: string | null, shopKey: string, partner: boolean }
-
-/** An error as it is answered: JSON, or text. `why` goes into a header, as most bodies say nothing. */
-interface Refusal { status: number, body: object | string, why: string }
-
-/** What an endpoint answers. */
-interface Answered { status: number, body: object }
-
-type Endpoint = (caller: Caller & { shop: string }, request: FastifyRequest) => Answered | Refusal
+import { personData } from './sandbox-webhook-events.ts'
+import { Webhooks, publish, webhookEndpoints } from './sandbox-webhooks.ts'
 
 const SHOP_KEY = /^sk_(?!partner_)[!-~]{8,}$/
 const PARTNER_KEY = /^sk_partner_[!-~]{8,}$/
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-const API = '/api/v2'
+const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const ME = `${API}/me`
 
 export default function postscript (app: FastifyInstance, context: SandboxContext): void {
   const people = new People()
-  const endpoints: Array<[typeof METHODS[number], string, Endpoint]> = [
-    ['GET', `${API}/keywords`, ({ shop, shopKey }) => ok(200, { keywords: keywordsOf(shop, shopKey) })],
-    ['GET', `${API}/keywords/:id`, ({ shop, shopKey }, request) => keyword(keywordsOf(shop, shopKey), idIn(request))],
+  const keywords = new Keywords()
+  const webhooks = new Webhooks()
+  const deliveries = new Deliveries(context.wallNow, id => webhooks.target(id))
+  const tell: Controlled['tell'] = (event, changed) => {
+    for (const person of changed) publish(webhooks, deliveries, person.shop, event, personData(person), context.wallNow())
+  }
+  const endpoints: Array<[Method, string, Endpoint]> = [
+    ['GET', `${API}/keywords`, ({ shopKey }) => ok(200, { keywords: keywords.list(shopKey) })],
+    ['GET', `${API}/keywords/:id`, ({ shopKey }, request) => keywords.find(shopKey, idIn(request))],
     ['POST', `${API}/events`, ({ shopKey }, request) => createEvent(shopKey, request)],
-    ['POST', `${API}/subscribers`, (caller, request) => createSubscriber(caller, request, people, context.wallNow())],
+    ['POST', `${API}/subscribers`, (caller, request) => createSubscriber(caller, request, people, keywords, context.wallNow())],
     ['GET', `${API}/subscribers`, ({ shop }, request) => listSubscribers(shop, request, people)],
     ['GET', `${API}/subscribers/:id`, ({ shop }, request) => oneSubscriber(shop, request, people)],
-    ['PATCH', `${API}/compliance/unsubscribe`, (caller, request) => unsubscribe(caller, request, people)]
+    ['PATCH', `${API}/compliance/unsubscribe`, (caller, request) => unsubscribe(caller, request, people, tell)],
+    ...webhookEndpoints(webhooks, deliveries, context.wallNow)
   ]
   app.get(ME, (request, reply) => me(request, reply, context))
   for (const [method, url, endpoint] of endpoints) app.route({ method, url, handler: (request, reply) => served(request, reply, context, endpoint) })
   for (const [url, methods] of Map.groupBy([['GET', ME] as const, ...endpoints], ([, path]) => path)) {
-    const known = new Set(methods.map(([method]) => method))
+    const known = new Set<Method>(methods.map(([method]) => method))
     app.route({ method: METHODS.filter(method => !known.has(method)), url, handler: (_request, reply) => page(reply, 405, 'Method Not Allowed') })
   }
-  app.post('/_sandbox/opt_ins', (request, reply) => optIn(request, reply, people))
+  controls(app, { people, keywords, deliveries, wallNow: context.wallNow, tell })
+  app.addHook('onClose', () => deliveries.stop())
   app.setNotFoundHandler((_request, reply) => page(reply, 404, 'Not Found'))
 }
 
@@ -125,12 +130,12 @@ function createEvent (shopKey: string, request: FastifyRequest): Answered | Refu
   return ok(202, { event_ids: [randomUUID()] }) // whether anybody matches is found out later, and not told
 }
 
-function createSubscriber ({ shop, shopKey }: Caller & { shop: string }, request: FastifyRequest, people: People, nowMs: number): Answered | Refusal {
+function createSubscriber ({ shop, shopKey }: Caller & { shop: string }, request: FastifyRequest, people: People, keywords: Keywords, nowMs: number): Answered | Refusal {
   const body = json(request)
   const fault = body === undefined ? NO_JSON : subscriberFault(body)
   if (fault !== null) return bad(fault)
   const person = body as SubscriberBody
-  if (!keywordsOf(shop, shopKey).some(({ id, keyword }) => id === person.keyword_id || keyword === person.keyword)) return listed(400, 'v2.invalid_request', 'Keyword is not active')
+  if (!keywords.list(shopKey).some(({ id, keyword }) => id === person.keyword_id || keyword === person.keyword)) return listed(400, 'v2.invalid_request', 'Keyword is not active')
   const pendingId = people.add(shop, person, nowMs)
   if (pendingId === null) return listed(409, 'v2.entity_conflict', 'Subscriber already exists')
   return ok(200, { id: pendingId, phone_number: person.phone_number.slice(1), email: person.email ?? null, tags: person.tags ?? [], properties: person.properties ?? {} })
@@ -148,70 +153,11 @@ function oneSubscriber (shop: string, request: FastifyRequest, people: People): 
   return found === null ? bad('no subscriber has this id; a pending id is none') : ok(200, found)
 }
 
-function unsubscribe ({ shop, shopKey }: Caller & { shop: string }, request: FastifyRequest, people: People): Answered | Refusal {
+function unsubscribe ({ shop, shopKey }: Caller & { shop: string }, request: FastifyRequest, people: People, tell: Controlled['tell']): Answered | Refusal {
   if (shopKey.includes('nocompliance')) return listed(403, 'v2.access_denied', 'Access denied')
   const body = json(request)
   const fault = body === undefined ? NO_JSON : unsubscribeFault(body)
   if (fault !== null) return bad(fault)
-  people.optOut(shop, body as object)
+  tell('shop.subscriber.opt_out', people.optOut(shop, body as object))
   return ok(202, { message: 'OK' })
 }
-
-function optIn (request: FastifyRequest, reply: FastifyReply, people: People): FastifyReply {
-  const { phone_number: phone } = (parsed(request.body) ?? {}) as { phone_number?: unknown }
-  return reply.code(200).send({ opted_in: typeof phone === 'string' ? people.optIn(phone) : 0 })
-}
-
-interface Keyword { id: string, keyword: string, triggered_count: number, created_at: string, updated_at: string }
-
-/** Times come without a zone here. */
-function keywordsOf (shop: string, shopKey: string): Keyword[] {
-  if (shopKey.includes('nokeywords')) return []
-  const at = '2026-01-05T09:00:00.306630'
-  return ['BACKINSTOCK', 'VIP'].map(keyword => ({ id: `kw_${hash(`${shop} ${keyword}`)}`, keyword, triggered_count: 10, created_at: at, updated_at: at }))
-}
-
-function keyword (keywords: readonly Keyword[], id: string): Answered | Refusal {
-  const found = keywords.find(one => one.id === id)
-  if (found !== undefined) return ok(200, found)
-  return { status: 404, body: { error_code: 3001, error_message: 'Could not find keyword matching that information', success: false }, why: 'no such keyword' }
-}
-
-const NO_JSON = 'the body is no JSON that says so'
-
-function ok (status: number, body: object): Answered { return { status, body } }
-
-/** Most refusals are documented with an empty object. */
-function bad (why: string): Refusal { return { status: 400, body: {}, why } }
-
-function listed (status: number, type: string, msg: string): Refusal { return { status, body: { errors: [{ loc: [], msg, type }] }, why: msg } }
-
-function forbidden (why: string): Refusal { return { status: 403, body: { error: 'You do not have permission to do that.' }, why } }
-
-/** What a wrong key is answered is not documented; text, as a missing one is. */
-function unauthorized (why: string): Refusal { return { status: 401, body: 'Invalid Authorization header', why } }
-
-function page (reply: FastifyReply, status: number, title: string): FastifyReply {
-  return reply.code(status).type('text/html; charset=utf-8').send(`<!doctype html><title>${status} ${title}</title><h1>${title}</h1>`)
-}
-
-/** The body as data, where it is JSON and says so; else undefined. */
-function json ({ headers, body }: FastifyRequest): unknown {
-  return (headers['content-type'] ?? '').split(';')[0]?.trim() === 'application/json' ? parsed(body) : undefined
-}
-
-function parsed (body: unknown): unknown {
-  if (!Buffer.isBuffer(body)) return undefined
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-function idIn (request: FastifyRequest): string { return (request.params as { id: string }).id }
-
-/** The same key is the same shop. */
-function shopOf (key: string): string { return `shop_${hash(key)}` }
-
-function hash (text: string): string { return createHash('sha256').update(text).digest('hex').slice(0, 13) }

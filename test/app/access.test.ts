@@ -18,7 +18,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
   const nothing = new Map()
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, metrics: {} as never, log: {} as never,
+    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, setup: {} as never, metrics: {} as never, log: {} as never,
     ready: () => true,
     onRefused () {},
     onRoute: ({ method, url }) => { found.push({ method: String(method), url }) }
@@ -131,6 +131,6 @@ t.test('fields of the main answers', async t => {
   t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome', 'provider_message_id'])
   const { body: shop } = await app.ask('GET', '/v1/shops/acme.example')
   t.strictSame(Object.keys(shop), ['id', 'name', 'domain', 'plan', 'active', 'channels', 'connections'])
-  t.strictSame(Object.keys((shop.connections as Body[])[0] as Body), ['id', 'provider', 'connection', 'auth', 'account_id', 'status', 'reason', 'settings', 'ready', 'secrets'])
+  t.strictSame(Object.keys((shop.connections as Body[])[0] as Body), ['id', 'provider', 'connection', 'auth', 'account_id', 'account_name', 'status', 'reason', 'settings', 'ready', 'set_up', 'secrets'])
   t.strictSame(((shop.connections as Body[])[0] as Body).secrets, { api_key: `…${(app.env.ACME_KEY as string).slice(-4)}` })
 })

@@ -167,9 +167,9 @@ function isRefusal (status: number): boolean {
 /** The requests that set-up steps check with are taken too. */
 async function checks (t: Test, provider: Provider, send: Send): Promise<void> {
   for (const { check } of provider.setup) {
-    if (check === undefined) continue
-    const prepared = provider.request((check as { request: string }).request, { connection: { account_id: 'ACCT01', settings: provider.settingsDefaults } })
+    if (check === null) continue
+    const prepared = provider.request(check.request, { connection: { account_id: 'ACCT01', settings: provider.settingsDefaults } })
     t.ok(prepared.ok)
-    if (prepared.ok) t.equal(await send(prepared.request), (check as { expect: { status: number } }).expect.status, 'takes the check')
+    if (prepared.ok) t.equal(await send(prepared.request), check.expect.status, 'takes the check')
   }
 }

@@ -38,7 +38,7 @@ export async function place (store: Store, facts: { shop?: string, provider?: st
   ])
   const shopKey = (await store.read('shop', { id: shop }))[0]?.shop_key as number
   await store.commit([
-    { name: 'upsert_connection', params: { id: `con_${shop}_${provider}`, shop_key: shopKey, provider, auth: 'api_key', account_id: account, account, settings: '{}', ready: `["${group}"]`, now: NOW } }
+    { name: 'upsert_connection', params: { id: `con_${shop}_${provider}`, shop_key: shopKey, provider, auth: 'api_key', account_id: account, account, name: '', settings: '{}', ready: `["${group}"]`, set_up: '[]', now: NOW } }
   ])
   const accountKey = (await store.read('connections', { shop_key: shopKey })).find(row => row.provider === provider)?.account_key as number
   await one(store, 'ensure_queue', { shop_key: shopKey, channel: 'sms', setup_group: group, provider, account, held_reason: held })

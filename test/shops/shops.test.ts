@@ -37,7 +37,7 @@ t.test('a plan that is too low refuses, holds, and lets go when it is raised', a
   t.match(await app.ask('GET', '/v1/shops/initech.example/providers/courier'), { body: { available: false, reason: 'plan_too_low', connection: { status: 'connected' } } }, 'what was connected stays')
   const held = await app.post(event('plan-1'))
   t.match(held.body, { status: 'accepted', deliveries: [{ state: 'held', reason: 'plan_too_low' }] })
-  t.match(await app.delivery('plan-1'), { state: 'held', reason: 'plan_too_low', sentence: 'The shop\'s plan does not include Courier; upgrade to send through it.' })
+  t.match(await app.delivery('plan-1'), { state: 'held', reason: 'plan_too_low', sentence: 'Upgrade to a paid plan to use Courier.' })
   t.strictSame(queuesOf(await app.ask('GET', '/v1/shops/initech.example/channels/sms')), [['back_in_stock', 'plan_too_low']])
   t.match((await app.post(event('plan-1'))).body, { status: 'duplicate', deliveries: [{ state: 'held', reason: 'plan_too_low' }] })
 

@@ -14,7 +14,7 @@ export const jobs = (d: Dialect) => ({
   put_job: `
     insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at)
     values (:job_key, :id, :kind, :unique_key, :account_key, :delivery_key, :due_at, :now)
-    on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, :due_at)`,
+    on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, :due_at), account_key = :account_key`,
   jobs_are_due: `
     select 1 as due from jobs where due_at is not null and due_at <= :now and owner is null
       and (account_key is null or account_key % 256 in ${d.listed('slots', 'bigint')}) limit 1`,

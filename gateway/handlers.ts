@@ -1,0 +1,67 @@
+// What is done later or long, by kind of job, each put together from the parts that it needs.
+
+import type { Config, Provider, Runtime, Store } from './contract.ts'
+import type { Deliver } from './delivery/deliver.ts'
+import { judge } from './delivery/judge.ts'
+import { reconcile } from './delivery/reconcile.ts'
+import { digest } from './events/accept.ts'
+import type { EventSchema } from './events/schemas.ts'
+import { audit } from './jobs/audit.ts'
+import { retention, expireHeld } from './jobs/retention.ts'
+import type { JobHandler } from './jobs/runner.ts'
+import type { Logger } from './observe/log.ts'
+import { recheckDaily } from './shops/setup/daily.ts'
+import { Setup } from './shops/setup/setup.ts'
+import type { Shops } from './shops/shops.ts'
+import type { Vault } from './shops/vault.ts'
+
+/** What outlives a generation; functions give what a reload changes. */
+export interface Parts {
+  store: Store
+  runtime: Runtime
+  vault: Vault
+  shops: Shops
+  deliver: Deliver
+  log: Logger
+  setup (): Setup
+  config (): Config
+  providers (): ReadonlyMap<string, Provider>
+  schemas (): ReadonlyMap<string, EventSchema>
+  /** There is a job: no reason to wait for the next look. */
+  look (): void
+}
+
+export function jobHandlers ({ store, runtime, shops, deliver, log, setup, config, providers }: Parts): Record<string, JobHandler> {
+  return {
+    retention: job => retention({ store, runtime, ...config().retention, digest })(job),
+    expire_held: expireHeld({ store, runtime }),
+    audit: audit({ store, runtime, config, onFound: found => { log.error(found, 'nobody accounts for what was accepted') } }),
+    setup: job => setup().run(job),
+    setup_recheck: job => setup().recheck(job),
+    setup_daily: job => recheckDaily(job.cursor, { store, runtime }),
+    reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
+      store,
+      runtime,
+      shops,
+      providers: providers(),
+      ask: (connection, request, scope) => deliver.ask(connection, request, scope),
+      onLearnt: round => { log.info(round, 'asked the provider about a request without an answer') },
+      onError: error => { log.error({ error }, 'a delivery could not be worked on') }
+    })
+  }
+}
+
+export function settingUp ({ store, runtime, vault, shops, deliver, config, providers, schemas, look }: Parts): Setup {
+  return new Setup({
+    store,
+    runtime,
+    vault,
+    shops,
+    config,
+    provider: id => providers().get(id),
+    sample: type => (schemas().get(type)?.examples[0] ?? null) as Record<string, unknown> | null,
+    ask: (connection, request, scope, proven) => deliver.ask(connection, request, scope, proven),
+    judge: (answer, provider, settings) => judge(answer, provider, settings, runtime.now()),
+    look
+  })
+}

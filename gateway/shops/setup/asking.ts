@@ -1,0 +1,83 @@
+// What a set-up step asks the provider, and what it makes of the answer.
+
+import type { Answer, Outcome, PreparedRequest, Provider, SetupCheck, SetupList } from '../../contract.ts'
+import { valueAt } from '../../json-pointer.ts'
+import type { Reason } from '../../reasons.ts'
+import type { OpenConnection } from '../connections.ts'
+
+/** A list longer than this is not read to its end. */
+const PAGES_MAX = 50
+
+export interface Asking {
+  /** `proven` false: credentials that are tried, and hold nothing when refused. */
+  ask (connection: OpenConnection, request: string | PreparedRequest, scope: object, proven?: boolean): Promise<Answer>
+  /** What an answer means, as it would for a delivery. */
+  judge (answer: Answer, provider: Provider, settings: Record<string, unknown>): Outcome
+}
+
+/** `later`: nothing is known, so it is worth another try. */
+export type Told =
+  | { is: 'ok', status: number, body: unknown }
+  | { is: 'refused', reason: Reason, detail: string | null }
+  | { is: 'later', reason: Reason, detail: string | null, afterMs: number }
+
+export interface Subject { provider: Provider, connection: OpenConnection }
+
+/** One of the manifest's requests. */
+export async function asked (request: string, map: Record<string, unknown>, { provider, connection }: Subject, asking: Asking): Promise<Told> {
+  const { accountId, settings } = connection
+  const answer = await asking.ask(connection, request, { connection: { account_id: accountId, settings }, map })
+  return told(answer, asking.judge(answer, provider, settings))
+}
+
+export function told (answer: Answer, outcome: Outcome): Told {
+  switch (outcome.is) {
+    case 'delivered': return answer.kind === 'answer' ? { is: 'ok', status: answer.status, body: parsed(answer.body) } : { is: 'later', reason: 'no_answer', detail: null, afterMs: 0 }
+    case 'hold': return { is: 'refused', reason: outcome.reason, detail: outcome.detail ?? null }
+    case 'rejected': return { is: 'refused', reason: outcome.reason, detail: outcome.detail ?? null }
+    case 'unknown': return { is: 'later', reason: outcome.reason, detail: outcome.detail ?? null, afterMs: 0 }
+    case 'retry': return { is: 'later', reason: outcome.reason, detail: outcome.detail ?? null, afterMs: outcome.afterMs ?? 0 }
+  }
+}
+
+/** A check's request, and whether its answer is what the manifest expects. */
+export async function checked (check: SetupCheck, subject: Subject, asking: Asking): Promise<Told> {
+  const answer = await asked(check.request, {}, subject, asking)
+  if (answer.is !== 'ok') return answer
+  if (answer.status !== check.expect.status) return { is: 'later', reason: 'answer_unreadable', detail: `HTTP ${answer.status}`, afterMs: 0 }
+  if (check.expect.body_at === undefined) return answer
+  const { pointer, equals } = check.expect.body_at
+  const got = valueAt(answer.body, pointer)
+  return got === equals ? answer : { is: 'refused', reason: 'unexpected_account', detail: `${pointer} is ${JSON.stringify(got)}` }
+}
+
+/** All items of a list, its pages one after the other. A list that is not there is empty. */
+export async function itemsOf (list: SetupList, map: Record<string, unknown>, subject: Subject, asking: Asking): Promise<Exclude<Told, { is: 'ok' }> | { is: 'ok', items: unknown[] }> {
+  const items: unknown[] = []
+  let cursor = ''
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const answer = await asked(list.request, { ...map, page_cursor: cursor }, subject, asking)
+    if (answer.is !== 'ok') return answer
+    const found = valueAt(answer.body, list.items)
+    if (Array.isArray(found)) items.push(...found as unknown[])
+    else if (answer.body === null || typeof answer.body !== 'object' || Object.keys(answer.body).length > 0) return { is: 'later', reason: 'answer_unreadable', detail: `no list at ${list.items}`, afterMs: 0 }
+    const next = list.next === undefined ? null : parameterOf(valueAt(answer.body, list.next.at), list.next.parameter)
+    if (next === null || next === cursor) break
+    cursor = next
+  }
+  return { is: 'ok', items }
+}
+
+/** A link to the next page counts by its parameter alone: where it leads otherwise is not followed. */
+function parameterOf (link: unknown, parameter: string): string | null {
+  if (typeof link !== 'string' || link === '') return null
+  return new URLSearchParams(link.slice(link.indexOf('?') + 1)).get(parameter)
+}
+
+function parsed (body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}

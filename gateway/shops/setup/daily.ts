@@ -1,0 +1,24 @@
+// Once a day each connection is looked after: what came undone at the provider is found out, and shown.
+
+import type { Runtime, Step, Store } from '../../contract.ts'
+
+const PAGE = 500
+const DAY_MS = 24 * 3_600_000
+/** Between two pages, so that a large day is no burst; and between two connections of one, up to this. */
+const APART_MS = 60_000
+
+/** A recurring job: puts one for each connection, a page at a time. */
+export async function recheckDaily (cursor: string | null, { store, runtime }: { store: Store, runtime: Runtime }): Promise<{ dueAt: number, cursor: string | null }> {
+  const rows = await store.read('connections_after', { after: Number(cursor ?? 0), limit: PAGE })
+  const now = runtime.now()
+  const steps: Step[] = rows.map(row => ({
+    name: 'put_job',
+    params: {
+      job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup_recheck', unique_key: `${Number(row.shop_key)}/${String(row.provider)}`, account_key: row.account_key as number,
+      delivery_key: null, due_at: now + Math.floor(runtime.random() * APART_MS), now
+    }
+  }))
+  if (steps.length > 0) await store.commit(steps)
+  const last = rows.at(-1)
+  return rows.length === PAGE ? { dueAt: now + APART_MS, cursor: String(last?.connection_key) } : { dueAt: now + DAY_MS, cursor: null }
+}

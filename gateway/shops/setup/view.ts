@@ -1,0 +1,155 @@
+// How the set-up of a shop at a provider is shown: everything needed to draw it, and nothing that is secret.
+
+import type { Provider, SetupStep } from '../../contract.ts'
+import { sentence, type Reason } from '../../reasons.ts'
+import { isSetUp } from '../route.ts'
+import type { ShopState } from '../shops.ts'
+import { ACTIONS, OTHER_WAY, type Standings } from './setup.ts'
+import { connects, type Item, type SetupFacts, type Standing, type StepState } from './progress.ts'
+
+const LABELS: Record<string, string> = { connect: 'Verify & connect', check: 'Check again', select: 'Select', refresh: 'Refresh', choose: 'Continue', verify: 'Verify', send: 'Send test event', confirm: 'Confirm' }
+
+/** What is asked of the provider over the connection. */
+const ASKS: ReadonlySet<string> = new Set(['check', 'refresh', 'verify', 'send'])
+
+export interface ViewOptions {
+  /** Channels on which the shop sends through this provider. */
+  active: readonly string[]
+  refusal: Reason | null
+  /** Deliveries that wait, by set-up group. */
+  waiting: ReadonlyMap<string, number>
+}
+
+export function setupView ({ state, standings, facts, held }: Standings, provider: Provider, { active, refusal, waiting }: ViewOptions): object {
+  const connection = state.connections.get(provider.id)
+  const groups = [...facts.groups].map(([group, types]) => ({
+    setup_group: group,
+    event_types: types,
+    ready: connection !== undefined && isSetUp(connection, group),
+    declared: connection?.ready.includes(group) ?? false,
+    waiting: waiting.get(group) ?? 0
+  }))
+  const types = groups.flatMap(group => group.event_types.map(type => ({ event_type: type, ready: group.ready || isTypeDone(type, standings, facts) })))
+  return {
+    shop: state.shop.id,
+    provider: provider.id,
+    title: provider.title,
+    available: refusal === null,
+    reason: refusal,
+    sentence: refusal && sentence(refusal, provider.title),
+    active,
+    connected: connection !== undefined && connection.secrets !== null,
+    account_name: connection?.name || null,
+    setup_groups: groups,
+    event_types: types,
+    summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
+    warnings: warningsOf({ state, standings, facts, held }, provider, groups, active),
+    steps: standings.map(standing => stepView(standing, state, provider, facts, refusal)),
+    reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }
+  }
+}
+
+function warningsOf ({ state, standings, held }: Standings, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean, waiting: number }>, active: readonly string[]): object[] {
+  const open = groups.filter(({ ready }) => !ready)
+  const first = standings.find(({ step, items }) => !step.optional && items.some(({ state, counts }) => counts && (state === 'open' || state === 'failed')))
+  const secrets = state.connections.get(provider.id)?.secrets
+  const lacking: Reason | null = secrets === null ? 'credentials_unreadable' : secrets === undefined && active.length > 0 ? 'not_connected' : null
+  return [
+    ...[lacking, held].filter(code => code !== null).map(code => ({ code, text: sentence(code, provider.title) })),
+    ...(active.length > 0 && open.length > 0 ? [{ code: 'setup_incomplete', text: `${provider.title} setup incomplete`, setup_groups: open.map(group => group.setup_group), step: first?.step.id ?? null, waiting: open.reduce((sum, group) => sum + group.waiting, 0) }] : []),
+    ...standings.flatMap(({ step, items }) => items.flatMap(({ row, subject, state }) => state === 'done' ? warningsIn(row).map(text => ({ code: 'verified_with_warning', text, step: step.id, subject: subject || null })) : [])),
+    ...standings.flatMap(({ step, items }) => items.filter(({ state, counts }) => state === 'failed' && !counts).map(({ row, subject }) => ({ code: row.reason, text: sayingOf(step, row.reason, provider), step: step.id, subject: subject || null })))
+  ]
+}
+
+/** What a verification found that is no obstacle. */
+function warningsIn ({ found }: Item['row']): string[] {
+  const findings = (found['findings'] ?? []) as Array<{ ok: boolean | null, warns: boolean, text: string }>
+  return findings.filter(({ ok, warns }) => warns && ok === false).map(({ text }) => text)
+}
+
+function stepView ({ step, items }: Standing, state: ShopState, provider: Provider, facts: SetupFacts, refusal: Reason | null): object {
+  return {
+    id: step.id,
+    kind: step.kind,
+    title: step.title,
+    text: step.text,
+    per: step.per ?? null,
+    needs: step.needs,
+    optional: step.optional,
+    state: stateOf(items),
+    fields: step.fields,
+    ...(step.kind === 'choice' && { choices: step.choices.map(choice => choiceView(choice, facts)) }),
+    ...(step.kind === 'select' && { empty: step.empty }),
+    items: items.map(item => itemView(step, item, state, provider, refusal))
+  }
+}
+
+function itemView (step: SetupStep, item: Item, state: ShopState, provider: Provider, refusal: Reason | null): object {
+  const { subject, row, missing } = item
+  const connection = state.connections.get(provider.id)
+  const about = { account_id: connection?.accountId ?? '', settings: connection?.settings ?? provider.settingsDefaults }
+  return {
+    subject: subject || null,
+    state: item.state,
+    reason: row.reason,
+    sentence: sayingOf(step, row.reason, provider),
+    detail: row.detail,
+    missing,
+    ...(step.per === 'alert_type' && { trigger: provider.trigger(subject, about), variables: provider.variables[subject] ?? [] }),
+    ...(step.kind === 'select' && { selected: (step.setting === null ? row.given['value'] : connection?.settings[step.setting]) || null, options: row.found['options'] ?? [] }),
+    ...(step.kind === 'choice' && { selected: row.given['value'] ?? null }),
+    ...(step.kind === 'verify' && { input: Object.fromEntries(Object.keys(step.fields).map(name => [name, row.given[name] ?? null])), findings: row.found['findings'] ?? [], near: row.found['near'] ?? [] }),
+    ...(step.kind === 'test_event' && { event_id: row.given['event_id'] ?? null }),
+    action: row.action,
+    asked_at: timeOf(row.askedAt),
+    done_at: timeOf(row.doneAt),
+    checked_at: timeOf(row.checkedAt),
+    actions: ACTIONS[step.kind].map(action => {
+      const why = notPossible(step, item, action, connection !== undefined, provider, refusal)
+      return { action, label: (action === ACTIONS[step.kind][0] ? step.action : undefined) ?? LABELS[action], method: 'POST', path: `${pathOf(state, provider)}/${step.id}/${action}`, allowed: why === null, why }
+    })
+  }
+}
+
+/** Why an action cannot be taken now, null where it can. */
+function notPossible (step: SetupStep, { state, missing }: Item, action: string, connected: boolean, provider: Provider, refusal: Reason | null): string | null {
+  if (refusal !== null) return sentence(refusal, provider.title)
+  if (state === 'running') return 'It is being worked on.'
+  if (state === 'blocked' || missing.length > 0) return `First: ${missing.map(need => provider.setup.find(({ id }) => id === need)?.title ?? need).join(', ')}.`
+  if (state === 'not_needed' && !connects(step)) return 'Another way was chosen, which does without this step.'
+  if (ASKS.has(action) && !connected) return sentence('not_connected', provider.title)
+  if (action === 'check' && state === 'not_needed') return OTHER_WAY
+  return null
+}
+
+function choiceView ({ value, title, text, ways, otherwise }: SetupStep['choices'][number], { connection }: SetupFacts): object {
+  const allowed = ways === undefined || connection === undefined || ways.includes(connection.auth)
+  return { value, title, text, allowed, why: allowed ? null : otherwise ?? null }
+}
+
+/** The state of all that a step is done for: the first of these that one of them is in. */
+function stateOf (items: readonly Item[]): StepState {
+  const order: StepState[] = ['failed', 'running', 'open', 'blocked', 'done']
+  return order.find(state => items.some(item => item.state === state)) ?? 'not_needed'
+}
+
+/** Whether what is done for this event type alone, or for its group, is done. */
+function isTypeDone (type: string, standings: readonly Standing[], { groups }: SetupFacts): boolean {
+  const group = [...groups].find(([, types]) => types.includes(type))?.[0] ?? ''
+  return standings.every(({ step, items }) => step.optional || items.filter(({ subject }) => subject === '' || subject === type || subject === group)
+    .every(({ state, counts }) => state === 'done' || state === 'not_needed' || !counts))
+}
+
+function sayingOf (step: SetupStep, reason: Reason | null, provider: Provider): string | null {
+  return reason && (step.says[reason] ?? sentence(reason, provider.title))
+}
+
+function resetText (provider: Provider, groups: ReadonlyArray<{ waiting: number }>): string {
+  const waiting = groups.reduce((sum, group) => sum + group.waiting, 0)
+  return [provider.resetText, `What was verified is forgotten here, and new messages are held until it is set up again${waiting === 0 ? '.' : `; so are the ${waiting} that wait now, until they expire.`}`].filter(Boolean).join(' ')
+}
+
+export function pathOf ({ shop }: ShopState, { id }: Provider): string { return `/v1/shops/${encodeURIComponent(shop.id)}/providers/${id}/setup` }
+
+function timeOf (at: number | null): string | null { return at === null ? null : new Date(at).toISOString() }

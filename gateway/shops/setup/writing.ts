@@ -1,0 +1,78 @@
+// What follows from a change of a step: its row, the groups that may send by it, and with them the queues. One unit.
+
+import type { Provider, Runtime, Step } from '../../contract.ts'
+import { adjustStep, connectionSteps, isSameAccount, type Connection } from '../connections.ts'
+import type { ShopState } from '../shops.ts'
+import { withConnection } from '../state.ts'
+import type { Vault } from '../vault.ts'
+import { at } from './facts.ts'
+import { connects, groupsSetUp, type SetupFacts } from './progress.ts'
+import { forgetStep, keyOf, putStep, rowAt, type StepRow } from './rows.ts'
+
+export interface Written { steps: Step[], after?: ReturnType<typeof withConnection>, frees?: boolean }
+export interface Place { state: ShopState, provider: Provider, facts: SetupFacts }
+
+/** One row changed, and settings of the connection with it. */
+export function changed ({ state, provider, facts }: Place, row: StepRow, settings: Record<string, unknown>, more: Step[], runtime: Runtime): Written {
+  const connection = state.connections.get(provider.id)
+  const adjusted = adjustStep(state.shop, connection, settings, runtime)
+  const rows = new Map(facts.rows).set(keyOf(row.step, row.subject), row)
+  const known = connection && { ...connection, settings: { ...connection.settings, ...settings } }
+  return written({ state, provider, facts: { ...facts, rows, connection: known } }, [putStep(at(state, provider), row), ...(adjusted === null ? [] : [adjusted]), ...more])
+}
+
+/** `facts` are those after the change. `ready`: groups that are declared to be set up, from now on. */
+export function written ({ state, provider, facts }: Place, steps: Step[], ready = state.connections.get(provider.id)?.ready ?? []): Written {
+  const connection = state.connections.get(provider.id)
+  if (connection === undefined || connection.platform) return { steps }
+  const setUp = groupsSetUp(facts)
+  if (String(setUp) === String(connection.setUp) && String(ready) === String(connection.ready)) return { steps }
+  return {
+    steps: [...steps, { name: 'set_up', params: { ...at(state, provider), set_up: JSON.stringify(setUp), ready: JSON.stringify(ready) } }],
+    after: withConnection(state, provider.id, { ...connection, ready, setUp })
+  }
+}
+
+export interface Proven { pending: Connection, account: { id: string | null, name: string } }
+
+/** Credentials that are good: the connection, and nothing of what was set up at another account. */
+export function connected ({ state, provider, facts }: Place, row: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: { vault: Vault, runtime: Runtime }): Written {
+  const before = state.connections.get(provider.id) ?? null
+  const same = isSameAccount({ accountId: before?.accountId ?? lastAccount(facts) }, id)
+  const forgotten = same ? [] : [...facts.rows.values()].filter(one => one.step !== row.step)
+  const given = same ? before?.settings ?? settingsChosen(facts) : settingsKept(before, provider)
+  const input = { auth: pending.auth, secrets: pending.secrets as Record<string, string>, accountId: id, name, settings: given, ready: same ? before?.ready ?? [] : [] }
+  const { account, steps } = connectionSteps(state.shop, provider, input, before, tools)
+  const rows = new Map(same ? facts.rows : []).set(keyOf(row.step, ''), row)
+  const setUp = groupsSetUp({ ...facts, rows, connection: { ...pending, settings: { ...provider.settingsDefaults, ...given } } })
+  return {
+    steps: [
+      ...steps, ...more,
+      ...forgotten.map(one => forgetStep(at(state, provider), one)),
+      putStep(at(state, provider), { ...row, given: { account_id: id ?? '' } }),
+      { name: 'set_up', params: { ...at(state, provider), set_up: JSON.stringify(setUp), ready: JSON.stringify(input.ready) } }
+    ],
+    after: withConnection(state, provider.id, { platform: false, account, ready: input.ready, setUp, secrets: input.secrets }),
+    frees: true
+  }
+}
+
+/** The account that was connected last, by whichever way, '' where it is not known. */
+function lastAccount ({ steps, rows }: SetupFacts): string {
+  const known = steps.filter(connects).map(({ id }) => rowAt(rows, id, '')).filter(({ given }) => typeof given['account_id'] === 'string' && given['account_id'] !== '')
+  return String(known.toSorted((a, b) => (b.askedAt ?? 0) - (a.askedAt ?? 0))[0]?.given['account_id'] ?? '')
+}
+
+/** What was selected before the connection was taken away. */
+function settingsChosen ({ steps, rows }: SetupFacts): Record<string, unknown> {
+  return Object.fromEntries(steps.flatMap(({ id, setting }) => {
+    const value = rowAt(rows, id, '').given['value']
+    return setting === null || value === undefined ? [] : [[setting, value]]
+  }))
+}
+
+/** What a merchant chose to be sent holds for another account too; what was chosen there does not. */
+function settingsKept (before: Connection | null, provider: Provider): Record<string, unknown> {
+  const chosen = new Set(provider.setup.map(({ setting }) => setting))
+  return Object.fromEntries(Object.entries(before?.settings ?? {}).filter(([name]) => !chosen.has(name)))
+}

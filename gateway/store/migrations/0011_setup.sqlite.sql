@@ -1,0 +1,37 @@
+-- How far a shop is with setting a provider up: a row for each step that was tried, and for each subject (a set-up group, an
+-- event type) of those that are done once for each.
+create table setup (
+  shop_key integer not null references shops,
+  provider text not null,
+  step text not null,
+  subject text not null,
+  state text not null,
+  reason text,
+  detail text,
+  given text not null default '{}',
+  found text not null default '{}',
+  action text,
+  asked_at integer,
+  done_at integer,
+  checked_at integer,
+  primary key (shop_key, provider, step, subject)
+) strict, without rowid;
+
+-- Credentials that were given and are not checked yet, sealed like those of a connection.
+create table setup_secrets (
+  shop_key integer not null references shops,
+  provider text not null,
+  step text not null,
+  field text not null,
+  key_id text not null,
+  version integer not null,
+  sealed blob not null,
+  primary key (shop_key, provider, step, field)
+) strict, without rowid;
+
+-- What the provider calls the account, and the groups whose steps are all done.
+alter table connections add column name text not null default '';
+alter table connections add column set_up text not null default '[]';
+
+-- What was done to a shop, newest first.
+create index audit_shop on audit (shop, at) where shop is not null;

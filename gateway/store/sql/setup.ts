@@ -1,0 +1,25 @@
+// How far shops are with setting providers up, and credentials that wait for their check.
+
+export const SETUP = {
+  setup_rows: 'select step, subject, state, reason, detail, given, found, action, asked_at, done_at, checked_at from setup where shop_key = :shop_key and provider = :provider',
+  put_setup: `
+    insert into setup (shop_key, provider, step, subject, state, reason, detail, given, found, action, asked_at, done_at, checked_at)
+    values (:shop_key, :provider, :step, :subject, :state, :reason, :detail, :given, :found, :action, :asked_at, :done_at, :checked_at)
+    on conflict (shop_key, provider, step, subject) do update set state = :state, reason = :reason, detail = :detail, given = :given,
+      found = :found, action = :action, asked_at = :asked_at, done_at = :done_at, checked_at = :checked_at`,
+  forget_setup: 'delete from setup where shop_key = :shop_key and provider = :provider and step = :step and subject = :subject',
+  // What the steps make of the groups.
+  set_up: 'update connections set set_up = :set_up, ready = :ready where shop_key = :shop_key and provider = :provider',
+
+  put_setup_secret: `
+    insert into setup_secrets (shop_key, provider, step, field, key_id, version, sealed) values (:shop_key, :provider, :step, :field, :key_id, :version, :sealed)
+    on conflict (shop_key, provider, step, field) do update set key_id = :key_id, version = :version, sealed = :sealed`,
+  drop_setup_secrets: 'delete from setup_secrets where shop_key = :shop_key and provider = :provider and step = :step',
+  setup_secrets: 'select field, key_id, version, sealed from setup_secrets where shop_key = :shop_key and provider = :provider and step = :step',
+
+  account_called: 'select account_key from accounts where provider = :provider and account = :account',
+  // As many as there are rows of: how often a shop did something lately.
+  audit_since: 'select count(*) as times from audit where shop = :shop and at > :since and action = :action',
+  // Connections to look after once a day, a page of them.
+  connections_after: 'select connection_key, shop_key, provider, account_key from connections where connection_key > :after order by connection_key limit :limit'
+} as const
