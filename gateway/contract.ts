@@ -206,7 +206,8 @@ export interface Config {
   /** Capabilities by plan. */
   plans: Record<string, string[]>
   shopIdPattern: string
-  channels: Record<string, { defaultProvider: string | null }>
+  /** With `choices`, id to title, nothing is sent here on the channel: which of them a shop chose is kept for others. */
+  channels: Record<string, { defaultProvider: string | null, choices?: Record<string, string> | null }>
   /** Types that make a message. */
   eventTypes: Record<string, EventTypeConfig>
   /** Types that make none. */
@@ -416,7 +417,17 @@ export interface LookUp extends SetupList {
 }
 
 /** What a verification reports apart: that something was found, or was not, or what stands at a pointer of it. `warns`: the step is done all the same. */
-export interface SetupFinding { id: string, of: string, at?: string, equals?: unknown, absent?: boolean, warns?: boolean, text: string, otherwise: string }
+export interface SetupFinding { id: string, of: string, at?: string, equals?: unknown, absent?: boolean, warns?: boolean, cause?: Cause, text: string, otherwise: string }
+
+/** What can be the matter with a shop's messages, beside the reasons that deliveries have. A released code is never renamed or reused. */
+export const CAUSES = [
+  'wrong_key', 'no_keywords', 'trigger_mismatch', 'opt_in_missing', 'flow_missing', 'rate_limit', 'steps_skipped', 'plan_too_low', 'not_connected', 'scopes_missing', 'setup_failed',
+  'flow_name_mismatch', 'flow_not_live', 'sms_not_enabled', 'quiet_hours', 'message_skipped', 'flow_doubled', 'verified_with_warning', 'no_event'
+] as const
+export type Cause = typeof CAUSES[number]
+
+/** What a provider lets nobody see, and may be the matter. `unlessDone`: not for kinds of message for which one of these steps is done. */
+export interface PossibleCause { code: Cause, when: 'always' | 'delivered', kinds: readonly Kind[], unlessDone: readonly string[], text: string, fix: string }
 
 /** A set-up step as the manifest declares it (schemas/provider.schema.json); the set-up engine runs it and says how it stands. */
 export interface SetupStep {
@@ -487,6 +498,8 @@ export interface Provider {
   code: ProviderCode
   /** The name by which a merchant finds an event type at the provider; null where it has none. */
   trigger (eventType: string, connection: { account_id: string, settings: Record<string, unknown> }): string | null
+  /** What may be the matter where nothing is found, in the manifest's order. */
+  possibleCauses: readonly PossibleCause[]
   /** What a merchant must know before the set-up is forgotten; '' where there is nothing. */
   resetText: string
   /** Names of the variables that a message of an event type may hold at the provider, in the mapping's order. */

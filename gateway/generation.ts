@@ -18,6 +18,8 @@ import type { Intake } from './intake.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
+import { recentOf } from './shops/diagnosis/recent.ts'
+import { diagnosisRoutes } from './shops/diagnosis/routes.ts'
 import { shopRoutes } from './shops/routes.ts'
 import { setupRoutes } from './shops/setup/routes.ts'
 import type { Setup } from './shops/setup/setup.ts'
@@ -94,12 +96,20 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
   setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting) })
+  diagnosisRoutes(app, {
+    shops, config, providers, caller: callerOfRequest,
+    channels: channels.filter(channel => !config.channels[channel]?.choices),
+    standings: (state, provider) => setup.standings(state, provider),
+    forecast: told,
+    recent: (shop, channel, phone) => recentOf(shop, channel, phone, { store, runtime, person })
+  })
   shopRoutes(app, {
     shops,
     providers,
     channels,
     plans: Object.keys(config.plans),
     setupGroups: [...new Set(Object.values(config.eventTypes).map(type => type.setupGroup))],
+    groupsOf: channel => [...new Set(Object.values(config.eventTypes).filter(type => type.channel === channel).map(type => type.setupGroup))],
     shopIdPattern: config.shopIdPattern,
     caller: callerOfRequest,
     cursors,

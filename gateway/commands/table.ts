@@ -204,6 +204,14 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./forecast.ts')).forecast
   },
   {
+    name: 'doctor',
+    summary: 'Tell what is wrong with a shop\'s messages, how certain that is, and what to do.',
+    positionals: [{ name: 'shop' }, { name: 'channel', optional: true }],
+    options: { person: { value: 'phone', summary: 'look at the messages of this customer, E.164' } },
+    example: 'gateway doctor acme.example --person +12015550123',
+    load: async () => (await import('./doctor.ts')).doctor
+  },
+  {
     name: 'sandbox',
     summary: 'Run the sandbox of the providers\' APIs alone.',
     positionals: [],

@@ -16,7 +16,7 @@ export interface Written {
   security: { encryption_keys: Array<{ id: string }>, api_keys: Array<{ id: string, scopes: Scope[], shops: string[] | '*' }> }
   plans: Record<string, string[]>
   shop_id_pattern: string
-  channels: Record<string, { default_provider: string | null }>
+  channels: Record<string, { default_provider: string | null, choices: Record<string, string> | null }>
   event_types: Record<string, WrittenType>
   providers: Record<string, WrittenProvider>
   sources: Record<string, WrittenSource>
@@ -68,7 +68,7 @@ export function buildConfig (file: Source, written: Written, secrets: Secrets): 
     security: buildSecurity(written, secrets),
     plans,
     shopIdPattern: written.shop_id_pattern,
-    channels: mapValues(written.channels, channel => ({ defaultProvider: channel.default_provider })),
+    channels: mapValues(written.channels, channel => ({ defaultProvider: channel.default_provider, choices: channel.choices })),
     ...buildTypes(file, written),
     providers: Object.entries(written.providers).map(([id, value]) => buildProvider(file, id, value, written, secrets)),
     sources: Object.entries(written.sources).map(([id, value]) => buildSource(file, id, value, written, secrets)),

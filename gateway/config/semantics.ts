@@ -86,13 +86,20 @@ function references (file: Source, root: Cursor): Fault[] {
   const groups = types.map(type => type.get('setup_group').text()).filter(group => group !== null)
   const shops = root.get('shops').items()
   const connections = shops.flatMap(shop => shop.get('connections').items())
+  const choicesOf = (channel: string): string[] | null => {
+    const choices = channels.includes(channel) ? root.get('channels', channel, 'choices') : null
+    return choices === null || choices.value === null || choices.value === undefined ? null : choices.keys()
+  }
+  const providersOf = (channel: string): string[] => choicesOf(channel) ?? providers
   return [
-    ...root.get('channels').entries().flatMap(([, channel]) => named(file, channel.get('default_provider'), 'provider', providers)),
+    ...root.get('channels').entries().flatMap(([name, channel]) => named(file, channel.get('default_provider'), 'provider', providersOf(name))),
     ...types.flatMap(type => named(file, type.get('channel'), 'channel', channels)),
+    ...types.map(type => type.get('channel')).filter(at => choicesOf(at.text() ?? '') !== null)
+      .map(at => wrong(file, at, `is a channel that nothing is sent on: it has choices`, 'Name another channel; or remove its choices.')),
     ...shops.flatMap(shop => named(file, shop.get('plan'), 'plan', root.get('plans').keys())),
     ...shops.flatMap(shop => shop.get('channels').entries()).filter(([channel]) => !channels.includes(channel))
       .map(([channel, at]) => unknown(file, at, channel, 'channel', channels, true)),
-    ...shops.flatMap(shop => shop.get('channels').entries()).flatMap(([, at]) => named(file, at, 'provider', providers)),
+    ...shops.flatMap(shop => shop.get('channels').entries()).flatMap(([name, at]) => named(file, at, 'provider', providersOf(name))),
     ...connections.flatMap(connection => named(file, connection.get('provider'), 'provider', providers)),
     ...connections.flatMap(connection => connection.get('ready').items()).flatMap(at => named(file, at, 'set-up group', new Set(groups)))
   ]

@@ -18,7 +18,7 @@ import { checkRecordOnly } from './record-only.ts'
 import { compileRequest } from './requests.ts'
 import type { CompiledRequest } from './requests.ts'
 import { compileForms } from './secret-forms.ts'
-import { compileSetup, compileTriggers, variablesOf } from './setup.ts'
+import { compileCauses, compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
 import { compileText, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
@@ -102,6 +102,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     code,
     trigger: compileTriggers(manifest, compiling),
     variables: variablesOf(manifest, compiling),
+    possibleCauses: compileCauses(manifest),
     resetText: manifest.reset,
     account: compileAccount(manifest, compiling),
     prepare,

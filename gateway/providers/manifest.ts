@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import type { Fault, Files, JsonSchema, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain } from '../contract.ts'
+import type { Cause, Fault, Files, JsonSchema, Kind, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import { step } from '../json-pointer.ts'
 
@@ -31,6 +31,7 @@ export interface Manifest {
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
   setup: StepSource[]
+  possible_causes: CauseSource[]
   /** What a merchant must know before the set-up is forgotten. */
   reset: string
   stand_in: Record<string, StandInSource>
@@ -95,10 +96,13 @@ export interface StepSource {
   says?: SetupStep['says']
 }
 
+/** What may be the matter, though nobody is let see it. */
+export interface CauseSource { code: Cause, when: 'always' | 'delivered', kinds?: Kind[], unless_done?: string[], text: string, fix: string }
+
 /** How a stand-in answers a request of this name. */
 export interface StandInSource { status?: number, body?: unknown, schema?: string, key?: string }
 
-const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'record_only' | 'outcomes' | 'stand_in' | 'reset'> = { reset: '', needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', record_only: false, outcomes: [], stand_in: {} }
+const DEFAULTS: Pick<Manifest, 'needs' | 'account' | 'connection' | 'headers' | 'concurrency' | 'settings' | 'options' | 'needs_options' | 'uncertain' | 'record_only' | 'outcomes' | 'stand_in' | 'possible_causes' | 'reset'> = { reset: '', possible_causes: [], needs: [], account: '{{ connection.account_id }}', connection: 'shop', headers: {}, concurrency: 16, settings: {}, options: {}, needs_options: [], uncertain: 'park', record_only: false, outcomes: [], stand_in: {} }
 
 let schema: JsonSchema | null = null
 

@@ -40,6 +40,18 @@ export function checkSetup (manifest: Manifest, report: Report): void {
     else checkFields(manifest, one, at, report)
     before.set(one.id, one)
   })
+  checkCauses(manifest, before, report)
+}
+
+/** Each is named once, and the steps that rule it out are there. */
+function checkCauses ({ possible_causes: causes }: Manifest, steps: ReadonlyMap<string, StepSource>, report: Report): void {
+  causes.forEach(({ code, unless_done: unlessDone = [] }, i) => {
+    const at = `/possible_causes/${i}`
+    if (causes.findIndex(one => one.code === code) < i) report(`${at}/code`, `${code} is named twice`, 'Say all of it in one entry.', 'GW_CONFIG_DUPLICATE')
+    unlessDone.forEach((id, n) => {
+      if (!steps.has(id)) report(`${at}/unless_done/${n}`, `no step "${id}" under setup`, known(Object.fromEntries(steps)))
+    })
+  })
 }
 
 function checkKeys (one: StepSource, at: string, report: Report): void {

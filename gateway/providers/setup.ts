@@ -1,6 +1,6 @@
 // The set-up steps of a manifest: defaults filled in, templates compiled, and what a merchant calls things at the provider.
 
-import type { JsonSchema, LookUp, Provider, Readable, SetupStep } from '../contract.ts'
+import type { JsonSchema, LookUp, PossibleCause, Provider, Readable, SetupStep } from '../contract.ts'
 import { MappingError } from '../errors.ts'
 import { step } from '../json-pointer.ts'
 import { closed, compileTree, connectionReadable, treeOf, type Compiling } from './compile.ts'
@@ -58,6 +58,11 @@ export function compileTriggers (manifest: Manifest, compiling: Compiling): Prov
       throw error
     }
   }
+}
+
+/** What may be the matter, with everything in it. */
+export function compileCauses ({ possible_causes: causes }: Manifest): PossibleCause[] {
+  return causes.map(({ code, when, kinds = ['marketing', 'transactional'], unless_done: unlessDone = [], text, fix }) => ({ code, when, kinds, unlessDone, text, fix }))
 }
 
 /** The variables of each event type: the names in the entry of its map that the manifest says. */

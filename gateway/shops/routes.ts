@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Detail, Provider } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { sentence, type Reason } from '../reasons.ts'
+import { channelView, choiceView, titleOf, type Held } from './channels.ts'
 import type { Connection } from './connections.ts'
 import { secretsFaults } from './secrets-faults.ts'
 import type { Queue, Shops, ShopState } from './shops.ts'
@@ -17,6 +18,8 @@ export interface ShopRoutesOptions {
   channels: readonly string[]
   plans: readonly string[]
   setupGroups: readonly string[]
+  /** Those of a channel's kinds of message. */
+  groupsOf (channel: string): readonly string[]
   shopIdPattern: string
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
   /** How long the backlog of queues takes, in the order given. */
@@ -80,7 +83,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
 
   app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel', read, async request => {
     const state = await load(request, options)
-    return channelView(state, channelOf(request, options), await shops.held(state), options)
+    return await choicesView(state, channelOf(request, options), options)
   })
 
   app.put<{ Params: At, Body: { provider: string } }>('/v1/shops/:shop/channels/:channel', {
@@ -90,7 +93,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     const channel = channelOf(request, options)
     const { shop } = await load(request, options)
     const state = await shops.setChannel(shop.id, channel, request.body.provider, caller(request).id)
-    return channelView(state, channel, await shops.held(state), options)
+    return await choicesView(state, channel, options)
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel/forecast', read, async request => {
@@ -178,30 +181,16 @@ async function shopView (state: ShopState, options: ShopRoutesOptions): Promise<
   }
 }
 
-type Held = ReadonlyMap<number, Reason>
-
-function channelView (state: ShopState, channel: string, held: Held, options: ShopRoutesOptions): object {
-  const provider = options.shops.providerOf(state, channel)
-  const title = (provider && options.providers.get(provider)?.title) ?? provider ?? ''
-  const queues = [...state.queues.values()].filter(queue => queue.channel === channel)
-  return {
-    provider,
-    chosen: state.channels.has(channel),
-    queues: queues.map(queue => {
-      const reason = queue.held ?? held.get(queue.accountKey ?? 0) ?? null
-      return { setup_group: queue.setupGroup, held_reason: reason, sentence: reason && sentence(reason, title) }
-    }),
-    providers: options.shops.providersOf(channel).map(id => {
-      const refusal = options.shops.refusal(state.shop, options.providers.get(id) as Provider)
-      return { id, title: options.providers.get(id)?.title, available: refusal === null, ...(refusal && { reason: refusal, sentence: sentence(refusal, options.providers.get(id)?.title ?? id) }) }
-    })
-  }
+/** With what waits of it, which is to be known before another provider is chosen. */
+async function choicesView (state: ShopState, channel: string, options: ShopRoutesOptions): Promise<object> {
+  const told = await options.forecast([...state.queues.values()].filter(queue => queue.channel === channel))
+  return choiceView(state, channel, await options.shops.held(state), new Map(told.map(({ setupGroup, waiting }) => [setupGroup, waiting])), options)
 }
 
 /** How long what waits of a channel takes, all together and by queue. While some of it is held no time can be told for all. */
 async function forecastView (state: ShopState, channel: string, options: ShopRoutesOptions): Promise<object> {
   const provider = options.shops.providerOf(state, channel)
-  const title = (provider && options.providers.get(provider)?.title) ?? provider ?? ''
+  const title = titleOf(provider, channel, options)
   const told = await options.forecast([...state.queues.values()].filter(queue => queue.channel === channel))
   const now = options.now()
   const times = (ms: number | null, limitedBy: string | null) => ({ seconds: ms === null ? null : Math.round(ms / 100) / 10, until: ms === null ? null : new Date(now + ms).toISOString(), limited_by: limitedBy })

@@ -99,10 +99,10 @@ export class Shops {
   /** Chooses the provider of a channel; what waits moves to it, since only the queues' rows say where it goes. */
   async setChannel (id: string, channel: string, providerId: string, actor: string): Promise<ShopState> {
     const provider = this.#providers.get(providerId)
-    if (!provider || !provider.channels.includes(channel)) throw new GatewayError('GW_REQUEST_INVALID', `No provider "${providerId}" serves the channel "${channel}".`, { details: [{ path: '/provider', rule: 'enum', message: `one of ${this.providersOf(channel).join(', ')}` }] })
+    if (!this.providersOf(channel).includes(providerId)) throw new GatewayError('GW_REQUEST_INVALID', `No provider "${providerId}" serves the channel "${channel}".`, { details: [{ path: '/provider', rule: 'enum', message: `one of ${this.providersOf(channel).join(', ')}` }] })
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
-      this.mayUse(before.shop, provider)
+      if (provider && this.choicesOf(channel) === null) this.mayUse(before.shop, provider)
       const after = { ...before, channels: new Map(before.channels).set(channel, providerId) }
       return await this.#change(id, [
         { name: 'set_channel', params: { shop_key: before.shop.key, channel, provider: providerId, now: this.#runtime.now() } },
@@ -174,20 +174,20 @@ export class Shops {
 
   /** What holds each account of a shop just now; those that nothing holds are not in it. */
   async held (state: ShopState): Promise<Map<number, Reason>> {
-    const held = new Map<number, Reason>()
-    for (const { accountKey } of state.connections.values()) {
-      const [row] = await this.#store.read('account', { account_key: accountKey })
-      if (row?.held_reason) held.set(accountKey, row.held_reason as Reason)
-    }
-    return held
+    const rows = await Promise.all([...state.connections.values()].map(({ accountKey }) => this.#store.read('account', { account_key: accountKey })))
+    return new Map(rows.flat().flatMap(row => row.held_reason ? [[row.account_key as number, row.held_reason as Reason]] : []))
   }
 
   providerOf (state: ShopState, channel: string): string | null {
     return state.channels.get(channel) ?? this.#config.channels[channel]?.defaultProvider ?? null
   }
 
+  /** Where nothing is sent on a channel: what a shop chooses from, id to title. Else null. */
+  choicesOf (channel: string): Readonly<Record<string, string>> | null { return this.#config.channels[channel]?.choices ?? null }
+
   providersOf (channel: string): string[] {
-    return [...this.#providers.values()].filter(provider => provider.channels.includes(channel)).map(provider => provider.id)
+    const choices = this.choicesOf(channel)
+    return choices !== null ? Object.keys(choices) : [...this.#providers.values()].filter(provider => provider.channels.includes(channel)).map(provider => provider.id)
   }
 
   capabilities (shop: Shop): readonly string[] { return this.#config.plans[shop.plan] ?? [] }

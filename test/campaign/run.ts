@@ -1,9 +1,9 @@
 // npm run test:campaign: the long versions of what test/e2e, test/faults and test/removal run in short. One line per run; the seed repeats it.
 //
 //   npm run test:campaign -- --seed 7      other randomness
-//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, disk, lock, overload, stop, scarce, database, instances, account, consumers, takeover, backlog, clock, simulation or removal (each provider removed in turn, with the whole suite)
+//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, takeover, backlog, clock, simulation or removal (each provider removed in turn, with the whole suite)
 //   npm run test:campaign -- --kills 200   the longest version of kill; 20 without it
-//   npm run test:campaign -- --store postgres   kill, failpoints, backlog and clock on PostgreSQL
+//   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog and clock on PostgreSQL
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,10 +34,11 @@ import { between, seeded } from './seed.ts'
 import { runSeveral } from './several.ts'
 import { judgeModel, judgeSimulation, simulateMany } from './simulation.ts'
 import { judgeStops, judgeStuck, stopUnderLoad, stopWhileStuck } from './stop.ts'
+import { switchFaults, switchLine, switchToAndFro } from './switch.ts'
 import { lineOf, some, type Verdict } from './trial.ts'
 import { BURST, fillWindows, STEADY, type WindowsReport } from './windows.ts'
 
-const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,disk,lock,overload,stop,scarce,database,instances,account,consumers,takeover,backlog,clock,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
+const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,takeover,backlog,clock,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
 const SEED = Number(flags.seed)
 const KILLS = Number(flags.kills)
 const WINDOW_RUNS = 5
@@ -54,6 +55,7 @@ const SEEDS = 1000
 const WAITING = 100_000
 const CONNECTIONS = 400
 const CLOCK_MS = 60_000
+const SWITCH_MS = 120_000
 
 let failed = 0
 
@@ -150,6 +152,15 @@ if (wanted.includes('fair')) {
   })
 }
 if (wanted.includes('faults')) await run('faults', async dir => judgeFaults(await sendThroughFaults({ dir, seed: SEED, forMs: 60_000, toTheEnd: true })))
+if (wanted.includes('switch')) {
+  for (const how of [{ cutShare: 0, uncertain: 'park' }, { cutShare: 0.05, uncertain: 'park' }, { cutShare: 0.05, uncertain: 'repeat' }] as const) {
+    await run(`switch to and fro, ${how.cutShare * 100} % cut, ${how.uncertain}`, async dir => {
+      const report = await switchToAndFro({ dir, seed: SEED, forMs: SWITCH_MS, ...how, ...await place() })
+      const faults = switchFaults(report, how)
+      return { ok: faults.length === 0, line: `${switchLine(report)}${faults.length === 0 ? '' : `; WRONG: ${faults.join('; ')}`}` }
+    })
+  }
+}
 if (wanted.includes('disk')) {
   if (canMount) await run('disk full', async dir => judgeDisk(await fillDisk({ dir, seed: SEED, rounds: DISK_ROUNDS })))
   else console.log('skipped disk full: only root can mount a small disk')

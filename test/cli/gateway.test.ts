@@ -187,6 +187,21 @@ t.test('forecast tells how long what waits takes, or what it waits for, of one c
   t.strictSame(seen.map(({ url }) => url), ['/v1/shops/acme.example/channels/sms/forecast', '/v1/shops/acme.example', '/v1/shops/acme.example/channels/sms/forecast', '/v1/shops/acme.example/channels/mail/forecast'])
 })
 
+t.test('doctor tells what is wrong, where, and what to do; a guess is told as one, and makes nothing fail', async t => {
+  const certain = { code: 'flow_not_live', certain: true, sentence: 'The flow is a draft\u001b[2J.', fix: 'Turn it on.', where: { step: 'flow', subject: 'preorder.confirmed' }, since: '2026-11-22T00:00:00.000Z' }
+  const guess = { code: 'quiet_hours', certain: false, sentence: 'It may be night.', fix: 'Wait.', where: { step: null, subject: null, delivery: ID } }
+  const told = (causes: object[], healthy: boolean) => ({ shop: 'acme.example', channel: 'sms', provider: 'courier', healthy, causes })
+  let body = told([certain, guess], false)
+  const { ask, seen } = await play(t, () => ({ body }))
+  const ill = await ask(['doctor', 'acme.example', '--person', '+12015550123'])
+  t.equal(ill.code, 1)
+  t.match(ill.out, /^sms: courier {2}something is wrong\n\nflow_not_live\n {2}The flow is a draft\ufffd\[2J\.\n {2}Fix: Turn it on\.\n {2}At: step flow, for preorder\.confirmed, since 2026-11-22T00:00:00\.000Z\n\nquiet_hours {2}\(possible\)\n {2}It may be night\.\n {2}Fix: Wait\.\n {2}At: dlv_/)
+  body = told([guess], true)
+  t.equal((await ask(['doctor', 'acme.example', 'sms'])).code, 0)
+  t.strictSame(JSON.parse((await ask(['doctor', 'acme.example', '--json'])).out), body)
+  t.strictSame(seen.map(({ url }) => url), ['/v1/shops/acme.example/diagnosis?person=%2B12015550123', '/v1/shops/acme.example/diagnosis?channel=sms', '/v1/shops/acme.example/diagnosis'])
+})
+
 t.test('a gateway that is not there, or is none, is told as such', async t => {
   const gone = await within(['shops', 'list', '--json', '--url', 'http://127.0.0.1:1', '--key', 'k'])
   t.equal(gone.code, 1)

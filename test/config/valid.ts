@@ -52,6 +52,10 @@ plans:
     - external_sms
 shop_id_pattern: "^[a-z0-9.-]{1,100}$"
 channels:
+  mail:
+    default_provider: letters
+    choices:
+      letters: Letters
   sms:
     default_provider: alpha
 event_types:

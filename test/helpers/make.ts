@@ -45,6 +45,7 @@ export function provider (more: Partial<Provider> = {}): Provider {
     setup: [],
     code: { id },
     trigger: () => null,
+    possibleCauses: [],
     resetText: '',
     variables: {},
     account: connection => connection.account_id,

@@ -7,7 +7,7 @@ import { request } from 'undici'
 import type { Arrival } from './stand-in.ts'
 
 /** A delivery as the API lists it, joined to the client's event by the event's own id. `againOf`: a person had that one sent again. */
-export interface Listed { id: string, state: string, sourceId: string, againOf?: string | null, reason?: string | null }
+export interface Listed { id: string, state: string, sourceId: string, againOf?: string | null, reason?: string | null, dueAt?: string | null }
 
 export interface Finding {
   accepted: number
@@ -36,8 +36,8 @@ export async function listDeliveries (target: { url: string, apiKey: string }, q
   let cursor: string | null = null
   do {
     const params = new URLSearchParams({ limit: '200', ...query, ...(cursor !== null && { cursor }) })
-    const page = await get(target, `/v1/deliveries?${params}`) as { items: Array<{ id: string, state: string, reason: string | null, again_of: string | null, event: { source_id: string } }>, next_cursor: string | null }
-    for (const { id, state, reason, again_of: againOf, event } of page.items) found.push({ id, state, reason, sourceId: event.source_id, againOf })
+    const page = await get(target, `/v1/deliveries?${params}`) as { items: Array<{ id: string, state: string, reason: string | null, again_of: string | null, due_at: string | null, event: { source_id: string } }>, next_cursor: string | null }
+    for (const { id, state, reason, again_of: againOf, due_at: dueAt, event } of page.items) found.push({ id, state, reason, sourceId: event.source_id, againOf, dueAt })
     cursor = page.next_cursor
   } while (cursor !== null)
   return found

@@ -25,6 +25,8 @@ export interface StandInOptions {
   latencyMs?: () => number
   /** How what is within the windows is answered; 202 unless told otherwise. */
   status?: (shop: string) => number
+  /** Whether one that was taken gets no answer: its connection is cut. */
+  cut?: () => boolean
   /** Sliding windows over all that arrives, refused ones included. */
   windows?: readonly Window[]
 }
@@ -78,8 +80,10 @@ export class StandIn {
       const status = this.#full(at) ? 429 : this.#options.status?.(body.shop) ?? 202
       this.#keep({ at, status, provider: (request.url as string).split('/')[1] as string, key: body.key, ref: body.ref, shop: body.shop })
       const latencyMs = this.#options.latencyMs?.() ?? 0
-      if (latencyMs === 0) this.#answer(response, status)
-      else setTimeout(() => { this.#answer(response, status) }, latencyMs).unref()
+      const cut = this.#options.cut?.() ?? false
+      const end = () => { if (cut) request.socket.destroy(); else this.#answer(response, status) }
+      if (latencyMs === 0) end()
+      else setTimeout(end, latencyMs).unref()
     })
     request.on('error', () => {}) // a gateway that was killed
   }

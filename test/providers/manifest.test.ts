@@ -1,8 +1,10 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { CAUSES } from '../../gateway/contract.ts'
 import { defineProvider } from '../../gateway/define.ts'
 import { runCases } from '../../gateway/providers/cases.ts'
+import { manifestSchema } from '../../gateway/providers/manifest.ts'
 import { entry, files, load, loadOne, shippedConfig, writeFolder } from '../helpers/providers.ts'
 import { THIRD, THIRD_ID } from '../helpers/third-provider.ts'
 
@@ -42,6 +44,10 @@ const BROKEN: Array<[string, string, string, string, string]> = [
   ['a default that does not fit its setting', 'default: Shop', 'default: 7', 'GW_CONFIG_VALUE', 'default: 7'],
   ['a setting that is no schema', 'type: string, default', 'type: txt, default', 'GW_CONFIG_VALUE', 'type: txt'],
   ['a stand-in for a request that is not there', 'setup:', 'stand_in: { massage: {} }\nsetup:', 'GW_CONFIG_REFERENCE', 'stand_in'],
+  ['a possible cause that diagnosis does not know', 'setup:', 'possible_causes: [{ code: bad_luck, when: delivered, text: Maybe., fix: Wait. }]\nsetup:', 'GW_CONFIG_VALUE', 'bad_luck'],
+  ['a possible cause that says nothing of what to do', 'setup:', 'possible_causes: [{ code: quiet_hours, when: delivered, text: Maybe. }]\nsetup:', 'GW_CONFIG_MISSING_KEY', 'possible_causes'],
+  ['a possible cause that is named twice', 'setup:', 'possible_causes:\n  - { code: quiet_hours, when: delivered, text: Maybe., fix: Wait. }\n  - { code: quiet_hours, when: always, text: Maybe., fix: Wait. }\nsetup:', 'GW_CONFIG_DUPLICATE', '  - { code: quiet_hours, when: always'],
+  ['a possible cause that a step rules out that is not there', 'setup:', 'possible_causes: [{ code: quiet_hours, when: delivered, unless_done: [flow], text: Maybe., fix: Wait. }]\nsetup:', 'GW_CONFIG_REFERENCE', 'unless_done'],
   ['a hook that is not written', 'deadline: 5s', 'uncertain: reconcile', 'GW_PROVIDER_CODE', 'uncertain']
 ]
 
@@ -60,6 +66,17 @@ t.test('each fault of a manifest is named by code and place', async t => {
     t.ok(faults.some(fault => fault.code === code && fault.place.line === line && fault.place.file.endsWith('provider.yaml')), `${name}: ${code} in line ${line}, got ${JSON.stringify(faults.map(fault => [fault.code, fault.place.line, fault.message]))}`)
     for (const { fix, message } of faults) t.ok(fix !== '' && message !== '', name)
   }
+})
+
+t.test('possible causes come with their defaults, in the order of the manifest', async t => {
+  const causes = 'possible_causes:\n  - { code: quiet_hours, when: delivered, kinds: [marketing], unless_done: [key], text: Maybe., fix: Wait. }\n  - { code: sms_not_enabled, when: always, text: Perhaps., fix: Look. }\nsetup:'
+  const { possibleCauses } = await loadOne(entry(THIRD_ID, writeFolder(t.testdir(), { ...THIRD, 'provider.yaml': MANIFEST.replace('setup:', causes) })))
+  t.strictSame(possibleCauses, [
+    { code: 'quiet_hours', when: 'delivered', kinds: ['marketing'], unlessDone: ['key'], text: 'Maybe.', fix: 'Wait.' },
+    { code: 'sms_not_enabled', when: 'always', kinds: ['marketing', 'transactional'], unlessDone: [], text: 'Perhaps.', fix: 'Look.' }
+  ])
+  const { $defs } = manifestSchema() as { $defs: { cause: { enum: string[] } } }
+  t.strictSame($defs.cause.enum.filter(code => !(CAUSES as readonly string[]).includes(code)), [], 'what a manifest may name is known')
 })
 
 t.test('faults of several folders come together, and one of a shared mapping once', async t => {

@@ -1,0 +1,44 @@
+// What waits, and what became of the newest messages.
+
+import type { DiagnosisFacts, Recent } from './facts.ts'
+import { byReason, made, type FoundCause } from './found.ts'
+import { codeOf, type FoundCode } from './texts.ts'
+
+/** Less than this is no delay worth a word. */
+const SOON_MS = 1000
+/** States in which a delivery's reason says what keeps it, or kept it, from the customer. What holds one is told of by itself. */
+const TELLING: ReadonlySet<string> = new Set(['waiting', 'unknown', 'rejected', 'expired'])
+/** Reasons of waiting that pass by themselves before anybody reads of them. */
+const PASSING: ReadonlySet<FoundCode> = new Set(['deferred', 'personal_data_refused'])
+
+export function lately ({ provider, backlogs, recent, ofPerson }: DiagnosisFacts): FoundCause[] {
+  if (provider === null) return []
+  const { title } = provider
+  const limited = backlogs.filter(({ waiting, ms, limitedBy }) => waiting > 0 && limitedBy === 'window' && ms !== null && ms >= SOON_MS)
+  return [
+    ...limited.map(({ setupGroup, waiting, ms }) => made('rate_limit', `${title} is limiting us; ${waiting} waiting, about ${spanOf(ms as number)}.`, title, { subject: setupGroup })),
+    ...ofDeliveries(limited.length > 0 ? recent.filter(({ state, reason }) => state !== 'waiting' || reason !== 'rate_limited') : recent, title),
+    ...(ofPerson && recent.length === 0 ? [made('no_event', 'No message for this customer has come in for this shop and provider.', title)] : [])
+  ]
+}
+
+/** The newest delivery of each code and kind of message. */
+function ofDeliveries (recent: readonly Recent[], title: string): FoundCause[] {
+  const seen = new Set<string>()
+  return recent.flatMap(({ id, type, state, reason, createdAt }) => {
+    if (reason === null || !TELLING.has(state)) return []
+    const cause = { ...byReason(reason, title, { subject: type, delivery: id }), since: createdAt }
+    const key = `${codeOf(reason)} ${type}`
+    if (seen.has(key) || PASSING.has(cause.code)) return []
+    seen.add(key)
+    return [cause]
+  })
+}
+
+/** `4 min`, `2 h`: rounded to one unit. */
+function spanOf (ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
+}
