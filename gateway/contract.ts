@@ -319,8 +319,8 @@ export interface PreparedRequest {
 /** What came back over the wire, or how it failed. */
 export type Answer =
   | { kind: 'answer', status: number, headers: Record<string, string>, body: string, cut: boolean }
-  /** Nothing of the request can have been acted on: not connected, address refused, not written. */
-  | { kind: 'not_sent', code: string, message: string }
+  /** Nothing of the request can have been acted on: not connected, address refused, not written. `afterMs`: when it may go. */
+  | { kind: 'not_sent', code: string, message: string, afterMs?: number }
   /** Written, at least in part, and no full answer. */
   | { kind: 'no_answer', code: string, message: string }
 
@@ -385,7 +385,61 @@ export interface ProviderCode {
   routes? (app: FastifyInstance, context: InboundContext): void | Promise<void>
   /** Names of the platform's secrets that its routes must be given, under providers.<id>.secrets. */
   secrets?: readonly string[]
+  /** What set-up steps of kind `task` do at the provider, by the id of the step. */
+  tasks?: Readonly<Record<string, SetupTask>>
 }
+
+/** A link to what a task made, for a merchant. */
+export interface TaskLink { title: string, url: string }
+
+/**
+ * Work of a set-up that goes on by itself, for a set-up group of a shop. It may be cut off anywhere, and run again from what it
+ * saved: after a crash, by another gateway, or years later. Only one of them works on an account at a time.
+ */
+export interface SetupTask {
+  /** What a merchant sees it do, in this order. */
+  phases: ReadonlyArray<{ id: string, title: string }>
+  run (context: TaskContext): Promise<TaskResult>
+  /** Looks whether what was made is still as it must be; once a day and when asked. `later` says nothing. */
+  check? (context: TaskCheckContext): Promise<TaskResult>
+}
+
+export interface TaskCheckContext {
+  /** The same for every run at this account. */
+  id: string
+  /** The set-up group, and its event types as far as the provider has them. */
+  group: string
+  types: readonly string[]
+  /** `auth`: the way of authorization it was connected by. */
+  connection: { auth: string, account_id: string, settings: Record<string, unknown> }
+  /** JSON as it was saved last; null where nothing was. */
+  done: unknown
+  ask: Ask
+  /** What an answer means, as it would for a delivery. */
+  judge (answer: Answer): Outcome
+  /** The name by which a merchant finds an event type at the provider. */
+  trigger (type: string): string | null
+  /** The request that sample data of an event type makes; null where its schema gives no example. */
+  sample (type: string): PreparedRequest | null
+  /** Epoch milliseconds. */
+  now (): number
+}
+
+/** Each of `save`, `phase` and `ask` throws where the run is over, since the set-up was forgotten or another way chosen: let it pass. */
+export interface TaskContext extends TaskCheckContext {
+  /** Resolves when it is on disk. What must be known after a crash is saved before the request that makes it true. */
+  save (done: unknown): Promise<void>
+  /** Shown until the next one: `done` of `of` things are done of it. */
+  phase (id: string, done: number, of: number): Promise<void>
+}
+
+export type TaskResult =
+  /** `text`: the good news, a sentence. `warnings`: sentences that hold nothing up. */
+  | { is: 'done', links: TaskLink[], text?: string, warnings?: string[] }
+  /** A person must act. `made`: what is there already. */
+  | { is: 'failed', reason: Reason, text: string, made: TaskLink[] }
+  /** Nothing is wrong yet, for a day. `afterMs` 0: the core's own growing distances. `why`: a sentence instead of the reason's. */
+  | { is: 'later', afterMs: number, reason: Reason, why?: string, made?: TaskLink[] }
 
 export const SETUP_KINDS = ['api_key', 'oauth2', 'select', 'choice', 'task', 'verify', 'test_event', 'confirm'] as const
 export type SetupKind = typeof SETUP_KINDS[number]

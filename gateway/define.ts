@@ -5,14 +5,26 @@ import type { ProviderCode, SourceCode } from './contract.ts'
 
 export type {
   Answer, Ask, FoundAnswer, InboundContext, LimitGroup, LostRequest, MappingScope, PreparedRequest, ProviderCode, Received, Reconciled,
-  SandboxContext, SandboxEntry, SandboxPlugin, SourceCode, SourceEvent, Translated, Verdict, Window
+  Outcome, SandboxContext, SandboxEntry, SandboxPlugin, SetupTask, SourceCode, SourceEvent, TaskCheckContext, TaskContext, TaskLink, TaskResult,
+  Translated, Verdict, Window
 } from './contract.ts'
 
 /** What is kept of a call from outside: a larger body is not, so hand it to `receive` as null. */
 export const WEBHOOK_CAP_BYTES = 2 * 1024 * 1024
 
 const HOOKS: ReadonlySet<string> = new Set(['check', 'reconcile', 'routes'])
-const isNames = (value: unknown): boolean => Array.isArray(value) && value.every(name => typeof name === 'string' && name !== '')
+const isName = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const isObject = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object'
+const isNames = (value: unknown): boolean => Array.isArray(value) && value.every(isName)
+
+/** Whether it is what `tasks` of a provider may be. */
+export function areTasks (value: unknown): boolean {
+  return isObject(value) && Object.values(value).every(task => isObject(task) && isPhases(task.phases) && typeof task.run === 'function' && (task.check === undefined || typeof task.check === 'function'))
+}
+
+function isPhases (value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(phase => isObject(phase) && isName(phase.id) && isName(phase.title))
+}
 
 /**
  * The default export of a provider's index.ts: hooks for what provider.yaml has no words for.
@@ -24,7 +36,9 @@ export function defineProvider (code: ProviderCode): Readonly<ProviderCode> {
     if (name === 'id') continue
     if (name === 'secrets' && isNames(member)) continue
     if (name === 'secrets') throw new GatewayError('GW_PROVIDER_CODE', '"secrets" must be a list of names')
-    if (!HOOKS.has(name)) throw new GatewayError('GW_PROVIDER_CODE', `"${name}" is no member of a provider; there are: ${[...HOOKS].join(', ')}, secrets`)
+    if (name === 'tasks' && areTasks(member)) continue
+    if (name === 'tasks') throw new GatewayError('GW_PROVIDER_CODE', '"tasks" must be tasks by the id of their step: each with phases (id and title, one at least), run, and check where it is looked after')
+    if (!HOOKS.has(name)) throw new GatewayError('GW_PROVIDER_CODE', `"${name}" is no member of a provider; there are: ${[...HOOKS].join(', ')}, secrets, tasks`)
     if (typeof member !== 'function') throw new GatewayError('GW_PROVIDER_CODE', `"${name}" must be a function`)
   }
   return Object.freeze({ ...code })

@@ -72,6 +72,7 @@ export const REASONS = {
   // of a set-up step
   unexpected_account: 'These credentials belong to something else than a shop\'s account at {provider}.',
   selection_gone: 'What was chosen is not there any more at {provider}; choose again.',
+  task_failed: 'The automatic set-up of {provider} could not be finished.',
   not_verified: 'Not everything is as it must be at {provider} yet.',
 
   // delivered, with a remark

@@ -9,6 +9,7 @@ import type { Accounts } from './accounts.ts'
 import type { Channel } from './channel.ts'
 import type { Gate } from './gate.ts'
 import { LAST } from './limiter.ts'
+import { pausesBy } from './pauses.ts'
 import { epochOf } from './owned.ts'
 
 /** A question is not worth a longer wait for room; whoever asks comes back. */
@@ -30,10 +31,11 @@ export async function ask ({ connection, request: asked, scope, account, channel
   account.working++ // it must not be closed meanwhile
   try {
     const gate = await accounts.lane(account, channel.provider, request.group)
-    if (!await placed(gate, channel, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now, or the provider no place')
+    if (!await placed(gate, channel, options)) return notSent('NO_ROOM', 'the account has no room in its windows just now, or the provider no place', gate.nextRoomAt(runtime.mono()) - runtime.mono())
     const key = store.nextKey('calls')
+    const reservedAt = runtime.now()
     const answer = await put(key, { account, epoch, channel, request, credentials, gate }, options).finally(() => { channel.answered() })
-    await store.commit([closeStep(key, answer, runtime.now())])
+    await store.commit([closeStep(key, answer, runtime.now()), ...pausesBy(answer, { account, provider: channel.provider, settings: connection.settings, group: request.group, gate, reservedAt }, options)])
     return answer
   } finally {
     account.working--
@@ -61,7 +63,10 @@ async function put (key: number, { account, epoch, channel, request, credentials
   return answer
 }
 
-export function notSent (code: string, message: string): Answer { return { kind: 'not_sent', code, message } }
+/** `afterMs`: when it may go, as far as that is known. */
+export function notSent (code: string, message: string, afterMs = 0): Answer {
+  return { kind: 'not_sent', code, message, ...(afterMs > 0 && Number.isFinite(afterMs) && { afterMs: Math.ceil(afterMs) }) }
+}
 
 /** One of the provider's places and one in the account's windows, both or none: no place is kept from deliveries while the windows are full. */
 async function placed (gate: Gate, channel: Channel, { runtime, stopping }: AskOptions): Promise<boolean> {

@@ -169,7 +169,8 @@ export class Deliver {
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
-    if (!account.mayAsk(this.#o.runtime.now())) return notSent('HELD', 'the provider does not answer this account properly just now')
+    const now = this.#o.runtime.now()
+    if (!account.mayAsk(now)) return notSent('HELD', 'the provider does not answer this account properly just now', account.heldUntil - now)
     try {
       const answer = await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
       const outcome = judge(answer, channel.provider, connection.settings, this.#o.runtime.now())

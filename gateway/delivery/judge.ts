@@ -10,7 +10,8 @@ const OURS = new Set(['STOPPED', 'HELD', 'ELSEWHERE'])
 
 /** The provider's rules first, these defaults after them. `settings`: the connection's, as the request was made with them. */
 export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'> & Partial<Pick<Provider, 'connection'>>, settings: Record<string, unknown>, now: number): Outcome {
-  if (answer.kind === 'not_sent' && OURS.has(answer.code)) return { is: 'retry', reason: 'deferred', free: true, afterMs: 0 }
+  if (answer.kind === 'not_sent' && OURS.has(answer.code)) return { is: 'retry', reason: 'deferred', free: true, afterMs: answer.afterMs ?? 0 }
+  if (answer.kind === 'not_sent' && answer.code === 'NO_ROOM') return { is: 'retry', reason: 'rate_limited', free: true, afterMs: answer.afterMs ?? 0 }
   if (answer.kind === 'not_sent') return { is: 'retry', reason: 'not_connected_to_provider', detail: `${answer.code}: ${answer.message}` }
   if (answer.kind === 'no_answer') return { is: 'unknown', reason: 'no_answer', detail: `${answer.code}: ${answer.message}` }
   return toWhom(withRetryAfter(provider.judge(answer, settings) ?? byStatus(answer, provider.uncertain), answer, now), provider)

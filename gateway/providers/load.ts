@@ -18,6 +18,7 @@ import { checkRecordOnly } from './record-only.ts'
 import { compileRequest } from './requests.ts'
 import type { CompiledRequest } from './requests.ts'
 import { compileForms } from './secret-forms.ts'
+import { taskFaults } from './setup-checks.ts'
 import { compileCauses, compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
 import { compileText, textFaults } from './texts.ts'
@@ -64,7 +65,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
       : file.fault('GW_PROVIDER_ID', '/id', found.problem, 'Let the id in provider.yaml, in its code and in the config agree.'))
     return { faults }
   }
-  faults.push(...secretFaults(found.code, config, options.from))
+  faults.push(...secretFaults(found.code, config, options.from), ...taskFaults(manifest, found.code, file))
   const provider = build(manifest, config, options, compiling, found.code)
   if (provider.uncertain === 'reconcile' && found.code.reconcile === undefined) {
     faults.push(file.fault('GW_PROVIDER_CODE', '/uncertain', 'reconcile needs a reconcile hook in index.ts', 'Write the hook, or choose repeat, repeat_once or park.'))

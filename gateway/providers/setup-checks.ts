@@ -1,6 +1,6 @@
 // What a schema cannot say about set-up steps: what each kind needs, names that must lead somewhere, and their order.
 
-import type { SetupKind } from '../contract.ts'
+import type { Fault, ProviderCode, SetupKind, SourceFile } from '../contract.ts'
 import { step } from '../json-pointer.ts'
 import { secretFields, type Manifest, type StepSource } from './manifest.ts'
 import { checkReason, known, type Report } from './report.ts'
@@ -18,7 +18,7 @@ const KEYS: Record<SetupKind, { must: readonly string[], may: readonly string[] 
 }
 const OF_ALL = new Set(['id', 'kind', 'title', 'text', 'action', 'per', 'needs', 'optional', 'when', 'recheck', 'says'])
 /** Kinds that the core does not run yet. */
-const NOT_YET: ReadonlySet<SetupKind> = new Set(['oauth2', 'task'])
+const NOT_YET: ReadonlySet<SetupKind> = new Set(['oauth2'])
 
 /** Every fault of the set-up steps that the manifest's schema lets through. */
 export function checkSetup (manifest: Manifest, report: Report): void {
@@ -54,12 +54,20 @@ function checkCauses ({ possible_causes: causes }: Manifest, steps: ReadonlyMap<
   })
 }
 
+/** A step of kind `task` is done by code of the same name. */
+export function taskFaults ({ setup }: Manifest, { tasks = {} }: ProviderCode, file: SourceFile): Fault[] {
+  return setup.flatMap(({ id, kind }, i) => kind !== 'task' || Object.hasOwn(tasks, id) ? [] : [
+    file.fault('GW_PROVIDER_CODE', `/setup/${i}/id`, `index.ts has no task "${id}"`, `Add it there: defineProvider({ …, tasks: { ${id}: { phases, run } } }).`)
+  ])
+}
+
 function checkKeys (one: StepSource, at: string, report: Report): void {
   const { must, may } = KEYS[one.kind]
   for (const key of must) if (!Object.hasOwn(one, key)) report(at, `a step of kind ${one.kind} needs ${key}`, `Add ${key}.`, 'GW_CONFIG_MISSING_KEY')
   for (const key of Object.keys(one)) if (!OF_ALL.has(key) && !must.includes(key) && !may.includes(key)) report(`${at}${step(key)}`, `a step of kind ${one.kind} has no ${key}`, 'Remove it, or choose another kind.', 'GW_CONFIG_VALUE', true)
   const connects = one.kind === 'api_key' || one.kind === 'oauth2'
   if ((connects || one.kind === 'select') && one.per !== undefined) report(`${at}/per`, `a step of kind ${one.kind} is done once`, 'Remove per.', 'GW_CONFIG_VALUE', true)
+  if (one.kind === 'task' && one.per !== 'setup_group') report(at, 'a task is done for each set-up group', 'Add per: setup_group.', 'GW_CONFIG_VALUE')
   if (one.kind === 'test_event' && one.per !== 'alert_type') report(at, 'a test event is sent for each kind of message', 'Add per: alert_type.', 'GW_CONFIG_VALUE')
 }
 

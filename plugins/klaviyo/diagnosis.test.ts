@@ -47,6 +47,7 @@ const verify = (app: App, name: string, subject = TYPE) => act(app, 'flow/verify
 async function nearlySetUp (t: Test): Promise<App> {
   const app = await started(t)
   await act(app, 'key/connect', { secrets: { api_key: KEY } })
+  for (const subject of ['back_in_stock', 'preorder']) await act(app, 'method/choose', { subject, value: 'manual' })
   for (const [subject, metric] of Object.entries(TYPES)) {
     await act(app, 'test/send', { subject, phone: '+12015550123' })
     if (subject === TYPE) continue

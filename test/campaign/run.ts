@@ -1,9 +1,9 @@
 // npm run test:campaign: the long versions of what test/e2e, test/faults and test/removal run in short. One line per run; the seed repeats it.
 //
 //   npm run test:campaign -- --seed 7      other randomness
-//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, takeover, backlog, clock, simulation or removal (each provider removed in turn, with the whole suite)
+//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, takeover, backlog, clock, setup, simulation or removal (each provider removed in turn, with the whole suite)
 //   npm run test:campaign -- --kills 200   the longest version of kill; 20 without it
-//   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog and clock on PostgreSQL
+//   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog, clock and setup on PostgreSQL
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,6 +31,7 @@ import { judgeOverload, overload } from './overload.ts'
 import { cutPower } from './power.ts'
 import { callWithFewDescriptors, judgeDescriptors, judgeMemory, waitInLittleMemory } from './scarce.ts'
 import { between, seeded } from './seed.ts'
+import { everyKill, judgeSetup, setupKills } from './setup.ts'
 import { runSeveral } from './several.ts'
 import { judgeModel, judgeSimulation, simulateMany } from './simulation.ts'
 import { judgeStops, judgeStuck, stopUnderLoad, stopWhileStuck } from './stop.ts'
@@ -38,7 +39,7 @@ import { switchFaults, switchLine, switchToAndFro } from './switch.ts'
 import { lineOf, some, type Verdict } from './trial.ts'
 import { BURST, fillWindows, STEADY, type WindowsReport } from './windows.ts'
 
-const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,takeover,backlog,clock,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
+const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,takeover,backlog,clock,setup,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
 const SEED = Number(flags.seed)
 const KILLS = Number(flags.kills)
 const WINDOW_RUNS = 5
@@ -184,6 +185,12 @@ if (wanted.includes('backlog')) {
 if (wanted.includes('clock')) {
   if (hasFaketime) await run('the clock is set', async dir => judgeClock(await setTheClock({ dir, seed: SEED, forMs: CLOCK_MS, ...await place() })))
   else console.log('skipped clock: libfaketime is needed')
+}
+if (wanted.includes('setup')) {
+  for (const { name, kills } of await setupKills()) {
+    const { on } = await place()
+    await run(`set-up killed, ${name}`, async dir => judgeSetup(await kills.killAtEachRequest({ dir, seed: SEED, kills: everyKill(kills, KILLS), ...(on && { on: { store: on.store ?? {}, env: on.start?.env as Record<string, string> } }) })))
+  }
 }
 if (wanted.includes('simulation')) {
   await run('simulation', async () => judgeSimulation(await simulateMany({ from: SEED, count: SEEDS })))

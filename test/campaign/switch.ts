@@ -123,7 +123,7 @@ async function ask (url: string, path: string, body: object): Promise<void> {
 }
 
 /** What may not be, in words; empty is good. */
-export function switchFaults ({ finding, listed, took, cut, open, both, hidden, astray, switches }: SwitchReport, { cutShare, uncertain }: Pick<SwitchOptions, 'cutShare' | 'uncertain'>): string[] {
+export function switchFaults ({ finding, listed, took, cut, open, both, hidden, astray }: SwitchReport, { cutShare, uncertain }: Pick<SwitchOptions, 'cutShare' | 'uncertain'>): string[] {
   const { accepted, received, unknown, lost, waiting, doubled, claimedOnly, unexplained, repeatedKeys } = finding
   const sets = { 'reached both': both, hidden, astray, lost, waiting, doubled, 'delivered but never received': claimedOnly, unexplained, ...(uncertain === 'park' && { 'sent again unasked': repeatedKeys }) }
   return [

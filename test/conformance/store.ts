@@ -9,6 +9,7 @@ import { clock } from './store-clock.ts'
 import { health } from './store-health.ts'
 import { inbox } from './store-inbox.ts'
 import { setup } from './store-setup.ts'
+import { tasks } from './store-tasks.ts'
 import { slots } from './store-slots.ts'
 import { ALL, archiveStep, claim, deliveryOf, eventOf, HERE, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
 
@@ -47,6 +48,7 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('a clock that was set back', async t => { await clock(t, recorded) })
     await t.test('inbox', async t => { await inbox(t, recorded) })
     await t.test('set-ups', async t => { await setup(t, recorded) })
+    await t.test('tasks of set-ups', async t => { await tasks(t, recorded) })
     await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')

@@ -35,7 +35,6 @@ const BROKEN: Array<[string, string, string, string, string]> = [
   ['a field that the way does not read', 'token: { label: Token, example: token-any }', 'token: { label: Token, example: token-any }, extra: { label: Extra }', 'GW_CONFIG_REFERENCE', 'extra: { label'],
   ['a template that reads what is not entered', '{{ input.flow_name }}', '{{ input.flow }}', 'GW_MAPPING_FIELD', '{{ input.flow }}'],
   ['a trigger that reads what is no setting', 'trigger: "topic preorder.confirmed"', 'trigger: "{{ connection.settings.topic }}"', 'GW_MAPPING_FIELD', 'settings.topic'],
-  ['a kind that is not run yet', 'kind: confirm', 'kind: task', 'GW_CONFIG_VALUE', 'kind: task']
 ]
 
 t.test('each fault of a set-up is named by code, place and remedy', async t => {

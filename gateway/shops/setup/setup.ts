@@ -11,6 +11,7 @@ import type { ShopState } from '../shops.ts'
 import { accountKeyOf, at, factsOf, heldFor, type SetupOptions } from './facts.ts'
 import { connects, standings, subjectsOf, type Item, type SetupFacts, type Standing } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
+import { stopTask, tasksOf, type TaskRow } from './task-rows.ts'
 import { recheck, runStep, type Again, type SetupJob } from './work.ts'
 import { changed, written } from './writing.ts'
 
@@ -32,11 +33,12 @@ export interface Act {
   actor: string
 }
 
-export interface Standings { state: ShopState, standings: Standing[], facts: SetupFacts, held: Reason | null }
+/** `tasks`: what goes on by itself at the account, by step and subject. */
+export interface Standings { state: ShopState, standings: Standing[], facts: SetupFacts, held: Reason | null, tasks: ReadonlyMap<string, TaskRow> }
 
 /** By kind, what can be done; the first is what its button does. */
 export const ACTIONS: Record<SetupStep['kind'], readonly string[]> = {
-  api_key: ['connect', 'check'], oauth2: ['check'], select: ['select', 'refresh'], choice: ['choose'], task: [], verify: ['verify'], test_event: ['send'], confirm: ['confirm']
+  api_key: ['connect', 'check'], oauth2: ['check'], select: ['select', 'refresh'], choice: ['choose'], task: ['start', 'retry'], verify: ['verify'], test_event: ['send'], confirm: ['confirm']
 }
 
 /** Beside what the step is done for. */
@@ -53,7 +55,9 @@ export class Setup {
   /** How each step of a shop at a provider stands. */
   async standings (state: ShopState, provider: Provider): Promise<Standings> {
     const facts = await factsOf(state, provider, this.#o)
-    return { state, facts, standings: standings(facts), held: await heldFor(state, provider, this.#o) }
+    const accountKey = state.connections.get(provider.id)?.accountKey
+    const tasks = accountKey === undefined || !provider.setup.some(({ kind }) => kind === 'task') ? [] : await this.#o.store.read('setup_tasks', { account_key: accountKey })
+    return { state, facts, standings: standings(facts), held: await heldFor(state, provider, this.#o), tasks: tasksOf(tasks) }
   }
 
   /** Does it, and waits for the provider's answer, ten seconds at most: false where it is still awaited. Throws GatewayError. */
@@ -72,6 +76,7 @@ export class Setup {
       case 'check': return await this.#ask(act, connectionOf(state, act.provider), {})
       case 'refresh': return await this.#ask(act, connectionOf(state, act.provider), {})
       case 'verify': return await this.#ask(act, connectionOf(state, act.provider), inputOf(step, act))
+      case 'start': case 'retry': return await this.#begin(act, item)
       case 'send': return await this.#sendTest(act, state)
       default: throw new Error(`nobody does ${act.action}`)
     }
@@ -92,6 +97,7 @@ export class Setup {
       const ready = connection?.ready.filter(one => group !== null && one !== group) ?? []
       return written({ state, provider, facts: { ...facts, rows } }, [
         ...forgotten.map(row => forgetStep(at(state, provider), row)),
+        ...forgotten.flatMap(row => stopsOf(row, provider, connection)),
         this.#audit(actor, 'setup.reset', shop, `${provider.id} ${group ?? ''}`.trim())
       ], ready)
     })
@@ -140,10 +146,36 @@ export class Setup {
     await this.#settle(act, row => ({ ...row, state: 'done', reason: null, detail: null, given: { value }, doneAt: now, checkedAt: now }), step.setting === null ? {} : { [step.setting]: value })
   }
 
+  /** Goes on by itself from here: whoever asked looks at it again. What is under way already is not begun twice. */
+  async #begin (act: Act, item: Item): Promise<false> {
+    const why = notBegun(act.action, item.state)
+    if (why !== null) throw new GatewayError('GW_CONFLICT', why)
+    const { shop, provider, step, subject, action } = act
+    await this.#o.shops.alter(shop, async state => {
+      const row = rowAt((await factsOf(state, provider, this.#o)).rows, step, subject)
+      if (row.action !== null) return null
+      const accountKey = connectionOf(state, provider)
+      return {
+        steps: [
+          putStep(at(state, provider), { ...row, reason: null, detail: null, found: {}, action, askedAt: this.#o.runtime.now() }),
+          stopTask({ accountKey, step, subject }),
+          this.#job(act, state, accountKey),
+          this.#audit(act.actor, `setup.${action}`, shop, subjectOf(act))
+        ]
+      }
+    })
+    this.#o.store.tell({ shop, jobs: true })
+    this.#o.look()
+    return false
+  }
+
   async #settle (act: Act, change: (row: StepRow) => StepRow, settings: Record<string, unknown> = {}): Promise<void> {
     await this.#o.shops.alter(act.shop, async state => {
       const facts = await factsOf(state, act.provider, this.#o)
-      return changed({ state, provider: act.provider, facts }, change(rowAt(facts.rows, act.step, act.subject)), settings, [this.#audit(act.actor, `setup.${act.action}`, act.shop, subjectOf(act))], this.#o.runtime)
+      return changed({ state, provider: act.provider, facts }, change(rowAt(facts.rows, act.step, act.subject)), settings, [
+        ...unwanted(act, facts).flatMap(row => [putStep(at(state, act.provider), { ...row, action: null }), ...stopsOf(row, act.provider, state.connections.get(act.provider.id))]),
+        this.#audit(act.actor, `setup.${act.action}`, act.shop, subjectOf(act))
+      ], this.#o.runtime)
     })
   }
 
@@ -187,7 +219,7 @@ export class Setup {
         steps: [
           ...more,
           putStep(at(state, provider), { ...row, given: { ...row.given, ...given }, action, askedAt: runtime.now() }),
-          { name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup', unique_key: `${state.shop.key}/${provider.id}/${step}/${subject}`, account_key: accountKey, delivery_key: null, due_at: runtime.now(), now: runtime.now() } },
+          this.#job(act, state, accountKey),
           this.#audit(actor, `setup.${action}`, shop, subjectOf(act))
         ]
       }
@@ -197,6 +229,11 @@ export class Setup {
     const ended = await this.#ended({ shop_key: key, provider: provider.id }, step, subject)
     this.#o.shops.forget(shop) // another instance may have made the change, and its news may be on the way
     return ended
+  }
+
+  #job ({ provider, step, subject }: Act, { shop }: ShopState, accountKey: number): Step {
+    const { store, runtime } = this.#o
+    return { name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup', unique_key: `${shop.key}/${provider.id}/${step}/${subject}`, account_key: accountKey, delivery_key: null, due_at: runtime.now(), now: runtime.now() } }
   }
 
   async #ended (place: { shop_key: number, provider: string }, step: string, subject: string): Promise<boolean> {
@@ -245,3 +282,21 @@ function invalid (path: string, rule: string, message: string): GatewayError {
 }
 
 function subjectOf ({ provider, step, subject }: Act): string { return `${provider.id} ${step} ${subject}`.trim() }
+
+/** Tasks that go on, and are not the way that is chosen now. */
+function unwanted ({ provider, step: choice, subject, body: { value } }: Act, { rows }: SetupFacts): StepRow[] {
+  const others = new Set(provider.setup.filter(({ kind, when }) => kind === 'task' && when?.step === choice && when.is !== value).map(({ id }) => id))
+  return [...rows.values()].filter(row => others.has(row.step) && row.action !== null && (subject === '' || row.subject === subject))
+}
+
+/** Nobody goes on with a task that is not wanted. */
+function stopsOf ({ step, subject }: StepRow, provider: Provider, connection: { accountKey: number } | undefined): Step[] {
+  const isTask = provider.setup.some(({ id, kind }) => id === step && kind === 'task')
+  return isTask && connection !== undefined ? [stopTask({ accountKey: connection.accountKey, step, subject })] : []
+}
+
+/** Why a task cannot be begun in this state; null where it can, or goes on already. */
+export function notBegun (action: string, state: Item['state']): string | null {
+  if (action === 'start') return state === 'done' ? 'It is done already.' : state === 'failed' ? 'It failed before: try again instead.' : null
+  return state === 'failed' || state === 'running' ? null : 'Nothing failed, so there is nothing to try again.'
+}

@@ -4,10 +4,11 @@ import type { Provider, SetupStep } from '../../contract.ts'
 import { sentence, type Reason } from '../../reasons.ts'
 import { isSetUp } from '../route.ts'
 import type { ShopState } from '../shops.ts'
-import { ACTIONS, OTHER_WAY, type Standings } from './setup.ts'
+import { ACTIONS, notBegun, OTHER_WAY, type Standings } from './setup.ts'
+import { switches, taskView } from './task-view.ts'
 import { connects, type Item, type SetupFacts, type Standing, type StepState } from './progress.ts'
 
-const LABELS: Record<string, string> = { connect: 'Verify & connect', check: 'Check again', select: 'Select', refresh: 'Refresh', choose: 'Continue', verify: 'Verify', send: 'Send test event', confirm: 'Confirm' }
+const LABELS: Record<string, string> = { connect: 'Verify & connect', check: 'Check again', select: 'Select', refresh: 'Refresh', choose: 'Continue', verify: 'Verify', send: 'Send test event', confirm: 'Confirm', start: 'Start', retry: 'Try again' }
 
 /** What is asked of the provider over the connection. */
 const ASKS: ReadonlySet<string> = new Set(['check', 'refresh', 'verify', 'send'])
@@ -20,7 +21,7 @@ export interface ViewOptions {
   waiting: ReadonlyMap<string, number>
 }
 
-export function setupView ({ state, standings, facts, held }: Standings, provider: Provider, { active, refusal, waiting }: ViewOptions): object {
+export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, waiting }: ViewOptions): object {
   const connection = state.connections.get(provider.id)
   const groups = [...facts.groups].map(([group, types]) => ({
     setup_group: group,
@@ -43,13 +44,13 @@ export function setupView ({ state, standings, facts, held }: Standings, provide
     setup_groups: groups,
     event_types: types,
     summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
-    warnings: warningsOf({ state, standings, facts, held }, provider, groups, active),
-    steps: standings.map(standing => stepView(standing, state, provider, facts, refusal)),
+    warnings: warningsOf({ state, standings, held }, provider, groups, active),
+    steps: standings.map(standing => stepView(standing, { state, facts, tasks }, provider, refusal)),
     reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }
   }
 }
 
-function warningsOf ({ state, standings, held }: Standings, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean, waiting: number }>, active: readonly string[]): object[] {
+function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'standings' | 'held'>, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean, waiting: number }>, active: readonly string[]): object[] {
   const open = groups.filter(({ ready }) => !ready)
   const first = standings.find(({ step, items }) => !step.optional && items.some(({ state, counts }) => counts && (state === 'open' || state === 'failed')))
   const secrets = state.connections.get(provider.id)?.secrets
@@ -65,10 +66,12 @@ function warningsOf ({ state, standings, held }: Standings, provider: Provider, 
 /** What a verification found that is no obstacle. */
 function warningsIn ({ found }: Item['row']): string[] {
   const findings = (found['findings'] ?? []) as Array<{ ok: boolean | null, warns: boolean, text: string }>
-  return findings.filter(({ ok, warns }) => warns && ok === false).map(({ text }) => text)
+  return [...findings.filter(({ ok, warns }) => warns && ok === false).map(({ text }) => text), ...(found['warnings'] ?? []) as string[]]
 }
 
-function stepView ({ step, items }: Standing, state: ShopState, provider: Provider, facts: SetupFacts, refusal: Reason | null): object {
+type Around = Pick<Standings, 'state' | 'facts' | 'tasks'>
+
+function stepView ({ step, items }: Standing, around: Around, provider: Provider, refusal: Reason | null): object {
   return {
     id: step.id,
     kind: step.kind,
@@ -79,13 +82,13 @@ function stepView ({ step, items }: Standing, state: ShopState, provider: Provid
     optional: step.optional,
     state: stateOf(items),
     fields: step.fields,
-    ...(step.kind === 'choice' && { choices: step.choices.map(choice => choiceView(choice, facts)) }),
+    ...(step.kind === 'choice' && { choices: step.choices.map(choice => choiceView(choice, around.facts)) }),
     ...(step.kind === 'select' && { empty: step.empty }),
-    items: items.map(item => itemView(step, item, state, provider, refusal))
+    items: items.map(item => itemView(step, item, around, provider, refusal))
   }
 }
 
-function itemView (step: SetupStep, item: Item, state: ShopState, provider: Provider, refusal: Reason | null): object {
+function itemView (step: SetupStep, item: Item, { state, facts, tasks }: Around, provider: Provider, refusal: Reason | null): object {
   const { subject, row, missing } = item
   const connection = state.connections.get(provider.id)
   const about = { account_id: connection?.accountId ?? '', settings: connection?.settings ?? provider.settingsDefaults }
@@ -100,15 +103,16 @@ function itemView (step: SetupStep, item: Item, state: ShopState, provider: Prov
     ...(step.kind === 'select' && { selected: (step.setting === null ? row.given['value'] : connection?.settings[step.setting]) || null, options: row.found['options'] ?? [] }),
     ...(step.kind === 'choice' && { selected: row.given['value'] ?? null }),
     ...(step.kind === 'verify' && { input: Object.fromEntries(Object.keys(step.fields).map(name => [name, row.given[name] ?? null])), findings: row.found['findings'] ?? [], near: row.found['near'] ?? [] }),
+    ...(step.kind === 'task' && taskView(step, item, provider, tasks.get(`${step.id}/${subject}`))),
     ...(step.kind === 'test_event' && { event_id: row.given['event_id'] ?? null }),
     action: row.action,
     asked_at: timeOf(row.askedAt),
     done_at: timeOf(row.doneAt),
     checked_at: timeOf(row.checkedAt),
-    actions: ACTIONS[step.kind].map(action => {
+    actions: [...ACTIONS[step.kind].map(action => {
       const why = notPossible(step, item, action, connection !== undefined, provider, refusal)
       return { action, label: (action === ACTIONS[step.kind][0] ? step.action : undefined) ?? LABELS[action], method: 'POST', path: `${pathOf(state, provider)}/${step.id}/${action}`, allowed: why === null, why }
-    })
+    }), ...switches(step, item, provider, pathOf(state, provider), choice => refusal === null ? whyNot(choice, facts) : sentence(refusal, provider.title))]
   }
 }
 
@@ -119,13 +123,20 @@ function notPossible (step: SetupStep, { state, missing }: Item, action: string,
   if (state === 'blocked' || missing.length > 0) return `First: ${missing.map(need => provider.setup.find(({ id }) => id === need)?.title ?? need).join(', ')}.`
   if (state === 'not_needed' && !connects(step)) return 'Another way was chosen, which does without this step.'
   if (ASKS.has(action) && !connected) return sentence('not_connected', provider.title)
+  if (step.kind === 'task') return notBegun(action, state)
   if (action === 'check' && state === 'not_needed') return OTHER_WAY
   return null
 }
 
-function choiceView ({ value, title, text, ways, otherwise }: SetupStep['choices'][number], { connection }: SetupFacts): object {
-  const allowed = ways === undefined || connection === undefined || ways.includes(connection.auth)
-  return { value, title, text, allowed, why: allowed ? null : otherwise ?? null }
+function choiceView (choice: SetupStep['choices'][number], facts: SetupFacts): object {
+  const { value, title, text } = choice
+  const why = whyNot(choice, facts)
+  return { value, title, text, allowed: why === null, why: why || null }
+}
+
+/** Why it cannot be chosen with this connection, '' where nothing is said of that; null where it can, and before there is one. */
+function whyNot ({ ways, otherwise = '' }: SetupStep['choices'][number], { connection }: SetupFacts): string | null {
+  return ways === undefined || connection === undefined || ways.includes(connection.auth) ? null : otherwise
 }
 
 /** The state of all that a step is done for: the first of these that one of them is in. */

@@ -8,6 +8,7 @@ import { accountKeyOf, at, factsOf, type SetupOptions } from './facts.ts'
 import { connects, standings, type Item } from './progress.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { readOptions, sendTestEvent, tryConnection, verify, type Learnt } from './steps.ts'
+import { checkTask, runTask } from './task.ts'
 import { changed, connected } from './writing.ts'
 
 const TRIES = 3
@@ -36,6 +37,7 @@ export async function runStep (job: SetupJob, options: SetupOptions, onConnected
     if (again === null) await ended(state.shop.id, provider, row, options)
     return again
   }
+  if (step.kind === 'task') return await runTask({ state, provider, step, row }, cursor, options)
   const learnt = await learn(state, provider, step, row, options)
   const again = againAfter(learnt, cursor, options)
   if (again !== null) return again
@@ -70,7 +72,7 @@ export async function recheck ({ uniqueKey, cursor }: SetupJob, options: SetupOp
 
 /** What a person once did can come undone at the provider; what was never done cannot. */
 function isLookedAfter (step: SetupStep, { state, row }: Item): boolean {
-  return (step.kind === 'select' || step.kind === 'verify') && (state === 'done' || (state === 'failed' && row.doneAt !== null))
+  return (step.kind === 'select' || step.kind === 'verify' || step.kind === 'task') && (state === 'done' || (state === 'failed' && row.doneAt !== null))
 }
 
 async function learn (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
@@ -84,6 +86,7 @@ async function learn (state: ShopState, provider: Provider, step: SetupStep, row
     case 'select': return await readOptions(step, row, subject, options)
     case 'verify': return await verify(step, row, provider.trigger(row.subject, { account_id: accountId, settings }), subject, options)
     case 'test_event': return await sendTestEvent({ type: row.subject, data: sampleFor(row, options), shop: { id, name, domain }, id: String(row.given['event_id']), now: options.runtime.now() }, subject, options)
+    case 'task': return await checkTask({ state, provider, step, row }, subject.connection, options)
     default: throw new Error(`nobody asks a provider about a ${step.kind}`)
   }
 }

@@ -29,6 +29,20 @@ create table setup_secrets (
   primary key (shop_key, provider, step, field)
 ) strict, without rowid;
 
+-- What a set-up does at an account by itself, and how far it is. It outlives the set-up: what was begun at the provider may still
+-- come true there. `run`: who works on it; whoever saves without being it is too late.
+create table setup_tasks (
+  account_key integer not null references accounts,
+  step text not null,
+  subject text not null,
+  id text not null,
+  run text,
+  done text not null default 'null',
+  shown text not null default '{}',
+  saved_at integer not null,
+  primary key (account_key, step, subject)
+) strict, without rowid;
+
 -- What the provider calls the account, and the groups whose steps are all done.
 alter table connections add column name text not null default '';
 alter table connections add column set_up text not null default '[]';

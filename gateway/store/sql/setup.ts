@@ -17,6 +17,18 @@ export const SETUP = {
   drop_setup_secrets: 'delete from setup_secrets where shop_key = :shop_key and provider = :provider and step = :step',
   setup_secrets: 'select field, key_id, version, sealed from setup_secrets where shop_key = :shop_key and provider = :provider and step = :step',
 
+  setup_tasks: 'select step, subject, id, run, done, shown from setup_tasks where account_key = :account_key',
+  // Whoever worked on it before is too late from now on.
+  claim_task: `
+    insert into setup_tasks (account_key, step, subject, id, run, saved_at) values (:account_key, :step, :subject, :id, :run, :saved_at)
+    on conflict (account_key, step, subject) do update set run = :run
+    returning id, done, shown, saved_at`,
+  save_task: `
+    update setup_tasks set done = :done, shown = :shown, saved_at = :saved_at
+    where account_key = :account_key and step = :step and subject = :subject and run = :run`,
+  // What is done stays.
+  stop_task: `update setup_tasks set run = null, shown = '{}' where account_key = :account_key and step = :step and subject = :subject`,
+
   account_called: 'select account_key from accounts where provider = :provider and account = :account',
   // As many as there are rows of: how often a shop did something lately.
   audit_since: 'select count(*) as times from audit where shop = :shop and at > :since and action = :action',
