@@ -7,6 +7,7 @@ import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
 import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
+import { granting } from './granting.ts'
 import { jobHandlers, settingUp, type Parts } from './handlers.ts'
 import { openStore, storeEvents } from './instances.ts'
 import { Intake } from './intake.ts'
@@ -18,6 +19,7 @@ import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createRefusals, type Refusal } from './observe/refusals.ts'
 import type { FreeBytes } from './pressure.ts'
+import { playedAt } from './providers/oauth.ts'
 import { startSandbox, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
 import type { Setup } from './shops/setup/setup.ts'
@@ -91,7 +93,9 @@ class Process {
   #vault!: Vault
   #shops!: Shops
   #deliver!: Deliver
+  #grants!: Parts['grants']
   #setup!: Setup
+  #url: string | null = null
   #schemas!: Loaded['schemas']
   #lookForJobs: () => void = () => {}
   #metrics!: Metrics
@@ -131,6 +135,7 @@ class Process {
     await pressure.start()
     this.#metrics = createMetrics({ held: () => this.#store.read('held_accounts', {}), unaccounted: () => unaccounted(this.#store), working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy(), inFlight: () => capacity.inFlight, pressure })
     this.#refused = createRefusals(this.#runtime.now, refused => { this.#log.warn(refused, 'calls from outside were refused') })
+    this.#grants = granting(() => this.#parts(), this.#sandboxUrl)
     this.#deliver = this.#deliveries(config, providers)
     this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
     this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
@@ -140,7 +145,7 @@ class Process {
     await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
     this.#deliver.start()
     this.#undo.push(() => this.#deliver.stop(0))
-    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily'])
+    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily', 'oauth_revoke'])
     this.#undo.push(() => jobs.stop())
     this.#inbox = this.#receiving()
     const unread = await this.#inbox.start()
@@ -150,7 +155,7 @@ class Process {
     this.#inbox.use(this.#generation.door, this.#generation.translators)
     const server = await this.#listen(config)
     this.#ready = true
-    const url = urlOf(server)
+    const url = this.#url = urlOf(server)
     for (const line of welcome({ config, url, sandboxUrl: this.#sandboxUrl, schemas: loaded.schemas })) this.#options.out(line)
     return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reloaded(), close: () => this.#close(server, jobs) }
   }
@@ -161,7 +166,7 @@ class Process {
     if (config.sandbox.url === null) await this.#playProviders(config.sandbox.port, providers)
     this.#sandboxUrl = config.sandbox.url ?? this.#sandbox?.url ?? null
     const own = new Set(config.providers.filter(provider => provider.baseUrl !== null).map(provider => provider.id))
-    return new Map([...providers].map(([id, provider]) => [id, own.has(id) ? provider : { ...provider, baseUrl: `${this.#sandboxUrl}/${id}` }]))
+    return new Map([...providers].map(([id, provider]) => [id, own.has(id) ? provider : playedAt(provider, `${this.#sandboxUrl}/${id}`)]))
   }
 
   /** Started once; anew, on its port, when a reload brought other providers or windows, which it would not know else. */
@@ -181,8 +186,8 @@ class Process {
       store: this.#store,
       runtime: this.#runtime,
       shops: this.#shops,
-      config,
-      providers,
+      fresh: this.#grants,
+      config, providers,
       sandboxOrigin: this.#sandboxUrl === null ? null : new URL(this.#sandboxUrl).origin,
       paused: () => this.#intake.pressure.sendsPaused,
       onAttempt: attempt => {
@@ -210,8 +215,9 @@ class Process {
   /** What outlives a generation, and the present one's config. */
   #parts (): Parts {
     return {
-      store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, setup: () => this.#setup, log: this.#log,
-      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() }
+      store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, log: this.#log,
+      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() },
+      publicUrl: () => this.#config.server.publicUrl ?? (this.#config.sandbox.enabled ? this.#url : null) // on this machine alone: so is the sandbox
     }
   }
 
@@ -231,8 +237,7 @@ class Process {
   async #build ({ config, schemas, sources }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
     for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
-      config, schemas, providers, sources, store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops,
-      deliver: this.#deliver, setup: this.#setup, inbox: this.#inbox, metrics: this.#metrics, log: this.#log, ready: () => this.#ready, intake: this.#intake,
+      ...this.#parts(), config, schemas, providers, sources, setup: this.#setup, inbox: this.#inbox, metrics: this.#metrics, ready: () => this.#ready, intake: this.#intake,
       onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
@@ -307,7 +312,7 @@ class Process {
     this.#ready = false
     await this.#reloading
     const closed = closeGently(server)
-    await Promise.all([jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), closed])
+    await Promise.all([jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), this.#grants.close(), closed])
     await this.#generation.close()
     await this.#store.close()
     this.#intake.pressure.stop()

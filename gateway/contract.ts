@@ -457,7 +457,7 @@ export interface SetupCheck {
 /** A list at the provider, read to its end. `next` is a link whose query parameter goes into the next request as `map.page_cursor`. */
 export interface SetupList { request: string, items: string, next?: { at: string, parameter: string } }
 
-/** Looks for an item of a list. Its templates read `connection`, `input`, `trigger` and `found`, what was looked up before. */
+/** Looks for an item of a list. Its templates read `connection` (with its `auth`), `options`, `input`, `trigger` and `found`, what was looked up before. */
 export interface LookUp extends SetupList {
   id: string
   /** Values of `map` for the request, where it needs any. */
@@ -518,6 +518,9 @@ export interface SetupStep {
   says: Partial<Record<Reason, string>>
 }
 
+/** How a way of authorization gets its tokens: OAuth 2 with a code, PKCE and refresh tokens. */
+export interface OAuth2 { authorizeUrl: string, tokenUrl: string, revokeUrl: string | null, /** Needed, all of them. */ scopes: string[] }
+
 /** A provider's folder, read, checked and compiled. */
 export interface Provider {
   id: string
@@ -541,7 +544,7 @@ export interface Provider {
   /** Event types it has a mapping for → name of the limit group their request takes a place in. */
   events: Record<string, { request: string, group: string }>
   /** Secret field names by way of authorization, the manifest's order. */
-  auth: Record<string, { fields: string[], examples?: Record<string, string> }>
+  auth: Record<string, { fields: string[], examples?: Record<string, string>, oauth2?: OAuth2 }>
   /** JSON Schema of a connection's settings; closed. */
   settings: JsonSchema
   /** Defaults of the settings. */

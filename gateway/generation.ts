@@ -17,6 +17,8 @@ import { inboundsOf } from './inbound.ts'
 import type { Intake } from './intake.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
+import type { Grants } from './shops/oauth/grants.ts'
+import { oauthRoutes } from './shops/oauth/routes.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
 import { recentOf } from './shops/diagnosis/recent.ts'
 import { diagnosisRoutes } from './shops/diagnosis/routes.ts'
@@ -40,6 +42,9 @@ export interface GenerationParts {
   shops: Shops
   deliver: Deliver
   setup: Setup
+  grants: Grants
+  /** Where browsers reach this gateway, null where none does. */
+  publicUrl (): string | null
   inbox: Inbox
   intake: Intake
   metrics: Metrics
@@ -76,7 +81,7 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
 }
 
 function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, inbounds: readonly Inbound[]): void {
-  const { config, providers, store, runtime, vault, shops, deliver, setup, inbox, metrics, intake: { capacity, pressure } } = parts
+  const { config, providers, store, runtime, vault, shops, deliver, setup, grants, inbox, metrics, log, intake: { capacity, pressure } } = parts
   const titleOf = (provider: string) => providers.get(provider)?.title ?? provider
   const person = (phone: string) => vault.fingerprint('person', phone)
   const wake = (accountKey: number) => { deliver.wake(accountKey) }
@@ -92,6 +97,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     capacity.guardWebhooks(scope)
   }
   webhookRoutes(app, inbounds, { open, onRefused: parts.onRefused })
+  oauthRoutes(app, { config, providers, store, vault, runtime, setup, open, publicUrl: () => parts.publicUrl(), calling: id => grants.calling(id), onError: error => { log.error({ error }, 'a merchant could not be connected') } })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })

@@ -10,6 +10,9 @@ import { audit } from './jobs/audit.ts'
 import { retention, expireHeld } from './jobs/retention.ts'
 import type { JobHandler } from './jobs/runner.ts'
 import type { Logger } from './observe/log.ts'
+import type { Grants } from './shops/oauth/grants.ts'
+import { notPossible } from './shops/oauth/platform-app.ts'
+import { LOOK_MS } from './shops/oauth/revocations.ts'
 import { recheckDaily } from './shops/setup/daily.ts'
 import { Setup } from './shops/setup/setup.ts'
 import type { Shops } from './shops/shops.ts'
@@ -22,6 +25,7 @@ export interface Parts {
   vault: Vault
   shops: Shops
   deliver: Deliver
+  grants: Grants
   log: Logger
   setup (): Setup
   config (): Config
@@ -29,15 +33,21 @@ export interface Parts {
   schemas (): ReadonlyMap<string, EventSchema>
   /** There is a job: no reason to wait for the next look. */
   look (): void
+  /** Where browsers reach this gateway, null where none does. */
+  publicUrl (): string | null
 }
 
-export function jobHandlers ({ store, runtime, shops, deliver, log, setup, config, providers }: Parts): Record<string, JobHandler> {
+export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setup, config, providers }: Parts): Record<string, JobHandler> {
   return {
     retention: job => retention({ store, runtime, ...config().retention, digest })(job),
     expire_held: expireHeld({ store, runtime }),
     audit: audit({ store, runtime, config, onFound: found => { log.error(found, 'nobody accounts for what was accepted') } }),
     setup: job => setup().run(job),
     setup_recheck: job => setup().recheck(job),
+    oauth_revoke: async () => {
+      await grants.revoke()
+      return { dueAt: runtime.now() + LOOK_MS }
+    },
     setup_daily: job => recheckDaily(job.cursor, { store, runtime }),
     reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
       store,
@@ -51,7 +61,7 @@ export function jobHandlers ({ store, runtime, shops, deliver, log, setup, confi
   }
 }
 
-export function settingUp ({ store, runtime, vault, shops, deliver, config, providers, schemas, look }: Parts): Setup {
+export function settingUp ({ store, runtime, vault, shops, deliver, config, providers, schemas, look, publicUrl }: Parts): Setup {
   return new Setup({
     store,
     runtime,
@@ -62,6 +72,8 @@ export function settingUp ({ store, runtime, vault, shops, deliver, config, prov
     sample: type => (schemas().get(type)?.examples[0] ?? null) as Record<string, unknown> | null,
     ask: (connection, request, scope, proven) => deliver.ask(connection, request, scope, proven),
     judge: (answer, provider, settings) => judge(answer, provider, settings, runtime.now()),
-    look
+    look,
+    publicUrl,
+    notPossible: provider => notPossible(provider, config(), publicUrl())
   })
 }

@@ -21,6 +21,7 @@ const ALONE: Record<string, string> = {
   'test/e2e/kill.test.ts': 'test/e2e/crash.postgres.test.ts has the same with the lease in view',
   'test/e2e/order.test.ts': 'the system calls that write a SQLite file',
   'test/e2e/power.test.ts': 'the power of the disk below a SQLite file',
+  'test/e2e/refresh.test.ts': 'several instances, on PostgreSQL alone',
   'test/e2e/scarce.test.ts': 'memory and descriptors of the process, whatever the store',
   'test/e2e/start.test.ts': 'a SQLite file that is damaged, locked or unsafe; test/postgres/start.test.ts for a database',
   'test/e2e/takeover.test.ts': 'it runs on both by itself',

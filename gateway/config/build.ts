@@ -137,7 +137,7 @@ function buildProvider (file: Source, id: string, value: WrittenProvider, { sand
     concurrency: value.concurrency,
     limits: mapValues(value.limits, windows => windows.map(({ max, per }): Window => ({ max, perMs: durationMs(per) }))),
     options: value.options,
-    secrets: buildRotations(value.secrets, below(at, 'secrets'), secrets),
+    secrets: buildRotations(thereOf(value.secrets, sandbox.enabled), below(at, 'secrets'), secrets),
     connection: connection === null || played ? null : buildAccount(connection, below(below(at, 'connection'), 'secrets'), secrets)
   }
 }
@@ -187,6 +187,11 @@ function buildRotations (written: Record<string, unknown>, at: string, secrets: 
     const place = below(at, field)
     return [field, Array.isArray(value) ? value.map((_, i) => secretAt(secrets, below(place, i))) : [secretAt(secrets, place)]]
   }))
+}
+
+/** Without the secrets of the sandbox alone where that is off. */
+function thereOf (written: Record<string, unknown>, sandbox: boolean): Record<string, unknown> {
+  return sandbox ? written : Object.fromEntries(Object.entries(written).filter(([, value]) => (value as { sandbox?: boolean }).sandbox !== true))
 }
 
 function secretAt (secrets: Secrets, at: string): Secret {

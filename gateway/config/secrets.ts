@@ -14,7 +14,7 @@ export interface Declared { at: Cursor, use: SecretUse }
 export interface Secrets { found: Map<string, Secret>, unmade: Declared[] }
 
 /** Keys of a declaration whose values may be shown. */
-const PUBLIC = new Set(['id', 'env', 'file', 'generate', 'prefix', 'scopes', 'shops'])
+const PUBLIC = new Set(['id', 'env', 'file', 'generate', 'prefix', 'sandbox', 'scopes', 'shops'])
 
 /** Every declaration of a secret; those of the sandbox's shops, accounts and sources only where there is a sandbox. */
 export function declaredSecrets (root: Cursor, sandbox: boolean): Declared[] {
@@ -27,7 +27,7 @@ export function declaredSecrets (root: Cursor, sandbox: boolean): Declared[] {
     { at: security.get('person_key'), use: 'person_key' },
     { at: root.get('store', 'url'), use: 'database' },
     ...security.get('api_keys').items().map(at => ({ at, use: 'api_key' as const })),
-    ...folders.filter(isThere).flatMap(folder => folder.get('secrets').entries()).flatMap(([, at]) => Array.isArray(at.value) ? at.items() : [at])
+    ...folders.filter(isThere).flatMap(folder => folder.get('secrets').entries()).flatMap(([, at]) => Array.isArray(at.value) ? at.items() : [at]).filter(isThere)
       .map(at => ({ at, use: 'webhook' as const })),
     ...[...folders.map(folder => folder.get('connection')).filter(isThere), ...shops.flatMap(shop => shop.get('connections').items())]
       .flatMap(connection => connection.get('secrets').entries())

@@ -4,6 +4,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { slotOf, type Answer, type Config, type PreparedRequest, type Runtime, type Step, type Store } from '../contract.ts'
 import type { OpenConnection } from '../shops/connections.ts'
+import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { OpenAccount } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import type { Channel } from './channel.ts'
@@ -18,12 +19,26 @@ const AGAIN_MS = 20
 
 /** `request`: one of the manifest's by its name, or one that is made already. */
 export interface Question { connection: OpenConnection, request: string | PreparedRequest, scope: object, account: OpenAccount, channel: Channel }
-export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, stopping (): boolean }
+export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, fresh?: Fresh | undefined, stopping (): boolean }
 
-/** Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
-export async function ask ({ connection, request: asked, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
+/** With credentials that are good; once more with others where they are refused. Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
+export async function ask (question: Question, options: AskOptions): Promise<Answer> {
+  const { fresh } = options
+  if (fresh === undefined || question.connection.oauth === null) return await asked(question, options)
+  const connection = await fresh.open(question.connection)
+  if (connection === null) return NO_TOKEN
+  const answer = await asked({ ...question, connection }, options)
+  if (!fresh.answered(connection, answer)) return answer
+  const other = await fresh.open(connection)
+  if (other === null) return NO_TOKEN
+  const second = await asked({ ...question, connection: other }, options)
+  fresh.answered(other, second)
+  return second
+}
+
+async function asked ({ connection, request: given, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
   const { store, runtime, accounts } = options
-  const prepared = typeof asked === 'string' ? channel.provider.request(asked, scope) : { ok: true as const, request: asked }
+  const prepared = typeof given === 'string' ? channel.provider.request(given, scope) : { ok: true as const, request: given }
   if (!prepared.ok) return notSent('NOT_MAPPED', prepared.detail)
   const { request } = prepared
   const credentials = channel.provider.authorize(connection.auth, connection.secrets)
@@ -67,6 +82,8 @@ async function put (key: number, { account, epoch, channel, request, credentials
 export function notSent (code: string, message: string, afterMs = 0): Answer {
   return { kind: 'not_sent', code, message, ...(afterMs > 0 && Number.isFinite(afterMs) && { afterMs: Math.ceil(afterMs) }) }
 }
+
+const NO_TOKEN = notSent('HELD', 'the provider gives no new token just now')
 
 /** One of the provider's places and one in the account's windows, both or none: no place is kept from deliveries while the windows are full. */
 async function placed (gate: Gate, channel: Channel, { runtime, stopping }: AskOptions): Promise<boolean> {

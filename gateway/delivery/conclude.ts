@@ -75,9 +75,10 @@ function mayHaveActed (answer: Answer, outcome: Outcome): boolean {
 }
 
 /** A rule of the provider's that fails is a bug, and what the answer meant is not known. */
-function judged (answer: Answer, provider: Provider, { connection }: Flight, { onError }: ConcludeOptions, now: number): Outcome {
+function judged (answer: Answer, provider: Provider, { connection, again = false }: Flight, { onError }: ConcludeOptions, now: number): Outcome {
   try {
-    return judge(answer, provider, connection.settings, now)
+    const outcome = judge(answer, provider, connection.settings, now)
+    return again && outcome.is === 'hold' ? { is: 'retry', reason: 'deferred', free: true, afterMs: 0 } : outcome
   } catch (error) {
     onError(error)
     return { is: 'unknown', reason: 'no_answer', detail: `the answer could not be judged: ${(error as Error).message}`.slice(0, 300) }

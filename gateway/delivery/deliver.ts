@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { slotOf, type Answer, type Config, type PreparedRequest, type Provider, type Row, type Step, type Store } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
+import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { Shops } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
@@ -35,6 +36,7 @@ export interface DeliverOptions extends ChannelOptions {
   store: Store
   shops: Shops
   providers: ReadonlyMap<string, Provider>
+  fresh?: Fresh
   /** True: nothing is claimed and nothing sent, since what comes of it could not be recorded. */
   paused (): boolean
   onAttempt (attempt: Attempt): void
@@ -241,7 +243,7 @@ export class Deliver {
     if (epoch === null || this.#o.paused()) return this.#later(account, STORE_AGAIN_MS)
     await this.#accounts.lanes(account, channel.provider)
     const mono = runtime.mono()
-    const blockedUntil = account.blockedUntil(runtime.now(), mono)
+    const blockedUntil = Math.max(account.blockedUntil(runtime.now(), mono), this.#o.fresh?.waitsUntil(account.key) ?? 0)
     if (blockedUntil > mono) return this.#later(account, blockedUntil - mono)
     const { holds } = account
     const room = roomByQueue(channel.provider, this.#o.config.eventTypes, group => account.room(group, mono))

@@ -7,7 +7,7 @@ import { notSent } from './ask.ts'
 import type { Channel } from './channel.ts'
 import { conclude, type HealthOptions } from './conclude.ts'
 import { epochOf } from './owned.ts'
-import { callSteps, giveBack, notWritten, type Flight } from './prepare.ts'
+import { callSteps, giveBack, notWritten, type Flight, type PrepareOptions } from './prepare.ts'
 
 /** One attempt, as the log and the metrics see it. No phone number and no secret. */
 export interface Attempt {
@@ -23,7 +23,7 @@ export interface Attempt {
   ms: number
 }
 
-export interface FlyOptions extends KeepOptions, HealthOptions {
+export interface FlyOptions extends KeepOptions, HealthOptions, Pick<PrepareOptions, 'fresh'> {
   store: Store
   runtime: Runtime
   config: Config
@@ -62,7 +62,8 @@ export async function fly (flight: Flight, account: OpenAccount, channel: Channe
   const answer = await send(flight, account, channel, options)
   if (answer.kind === 'not_sent') gate.release()
   else gate.stamp(runtime.mono())
-  const { outcome, settled, steps } = conclude(flight, answer, account, provider, options)
+  const again = options.fresh?.answered(flight.connection, answer) ?? false
+  const { outcome, settled, steps } = conclude({ ...flight, again }, answer, account, provider, options)
   await insist(steps)
   if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, options)
   options.onAttempt({

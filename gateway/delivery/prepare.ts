@@ -5,6 +5,7 @@ import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
+import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { Shops, ShopState } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { check } from './checks.ts'
@@ -29,6 +30,8 @@ export interface Flight {
   othersPass: boolean
   /** How often its account had been held when it was claimed. */
   holds: number
+  /** Its credentials were refused, and others are there or on their way. */
+  again?: boolean
 }
 
 /** The steps that put a delivery where it belongs without a call. */
@@ -40,6 +43,8 @@ export interface PrepareOptions {
   runtime: Runtime
   shops: Shops
   config: Config
+  /** Renews credentials that end by themselves. */
+  fresh?: Fresh | undefined
   lane (account: OpenAccount, provider: Provider, group: string): Promise<Gate>
   onRefused (delivery: { delivery: string, type: string, provider: string, reason: string }): void
   onError (error: unknown): void
@@ -70,6 +75,8 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   if (!connection || connection.accountKey !== account.key || queue?.accountKey !== account.key || queue.held !== null) return giveBack(row, options) // switched or held since the claim
   const { secrets } = connection
   if (secrets === null) return rest(row, 'credentials_unreadable', null, now + AGAIN_MS, options)
+  const stale = options.fresh?.now({ ...connection, secrets }) ?? null
+  if (stale !== null) return rest(row, stale, null, now, options)
   const scope = scopeOf(row, state, connection)
   const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)
   switch (verdict.is) {

@@ -32,8 +32,10 @@ export function declaredFaults (from: SourceFile, providers: ReadonlyMap<string,
 /** Never the value. None of a shop that is not there: its secrets were not read. */
 function secretFaults (given: ConnectionConfig | undefined, { secrets: written = {} }: Connection, provider: Provider, at: string, from: SourceFile): Fault[] {
   if (given === undefined) return []
+  const way = given.auth ?? Object.keys(provider.auth)[0] as string
+  if (provider.auth[way]?.oauth2) return [from.fault('GW_CONFIG_VALUE', at, `${provider.title} asks the merchant in the browser for "${way}": nothing can be declared for it`, 'Remove the connection, or give it another way under auth.')]
   const secrets = Object.fromEntries(Object.entries(given.secrets).map(([field, secret]) => [field, textOf(secret, written[field])]))
-  return provider.secretFaults(given.auth ?? Object.keys(provider.auth)[0] as string, secrets).map(({ path, message }) => {
+  return provider.secretFaults(way, secrets).map(({ path, message }) => {
     const generated = Object.entries(written).some(([field, { generate }]) => generate === true && path === `/secrets${step(field)}`)
     const fix = generated ? 'Correct its prefix, and delete the file if it was made already.' : 'Give the right one.'
     return from.fault('GW_CONFIG_SECRET', at + path, `${provider.title} takes no such secret. ${message}`, fix)

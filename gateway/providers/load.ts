@@ -8,8 +8,9 @@ import { closed, compileTree, defaultsOf, eventReadable, requestReadable, settin
 import type { Compiling } from './compile.ts'
 import { groupsOf, limitGroups } from './limits.ts'
 import { checkManifest } from './manifest-checks.ts'
-import { readManifest, secretFields } from './manifest.ts'
+import { readManifest } from './manifest.ts'
 import type { EventSource, Manifest } from './manifest.ts'
+import { clientSecrets, compileWays } from './oauth.ts'
 import { compileOutcomes, compileReceipts } from './outcomes.ts'
 import { secretFaults } from './platform-checks.ts'
 import { platformOf, type Platform } from './platform.ts'
@@ -65,7 +66,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
       : file.fault('GW_PROVIDER_ID', '/id', found.problem, 'Let the id in provider.yaml, in its code and in the config agree.'))
     return { faults }
   }
-  faults.push(...secretFaults(found.code, config, options.from), ...taskFaults(manifest, found.code, file))
+  faults.push(...secretFaults(found.code, config, options.from, clientSecrets(manifest)), ...taskFaults(manifest, found.code, file))
   const provider = build(manifest, config, options, compiling, found.code)
   if (provider.uncertain === 'reconcile' && found.code.reconcile === undefined) {
     faults.push(file.fault('GW_PROVIDER_CODE', '/uncertain', 'reconcile needs a reconcile hook in index.ts', 'Write the hook, or choose repeat, repeat_once or park.'))
@@ -95,7 +96,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     uncertain: manifest.uncertain,
     recordOnly: manifest.record_only,
     events: Object.fromEntries(Object.entries(manifest.events).map(([type, event]) => [type, { request: event.request, group: groupOf(manifest, event.request) }])),
-    auth: Object.fromEntries(Object.entries(manifest.auth).map(([way, { headers, examples = {} }]) => [way, { fields: secretFields(headers), examples }])),
+    auth: compileWays(manifest, options.sandboxUrl === null || config.baseUrl !== null ? null : `${options.sandboxUrl}/${manifest.id}`),
     settings: settingsSchema(manifest),
     settingsDefaults: settingsDefaults(manifest),
     options: platform({}).options,

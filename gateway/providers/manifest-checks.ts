@@ -3,6 +3,7 @@
 import type { Fault, JsonSchema, ProviderConfig, SourceFile } from '../contract.ts'
 import { schemaCompiler } from '../json-schema.ts'
 import { groupsOf } from './limits.ts'
+import { checkOAuth } from './oauth.ts'
 import { platformFaults } from './platform-checks.ts'
 import { checkReason, known, type Report } from './report.ts'
 import { checkSetup } from './setup-checks.ts'
@@ -31,6 +32,7 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
   }))
   checkSetup(manifest, report)
   checkAuth(manifest, report)
+  checkOAuth(manifest, report)
   for (const name of Object.keys(manifest.stand_in)) {
     if (!Object.hasOwn(manifest.requests, name)) report(`/stand_in${step(name)}`, `no request "${name}"`, known(manifest.requests), undefined, true)
   }

@@ -16,7 +16,7 @@ export interface Manifest {
   base_url: string
   account: string
   connection: 'shop' | 'gateway'
-  auth: Record<string, { headers: Record<string, string>, examples?: Record<string, string> }>
+  auth: Record<string, { headers: Record<string, string>, examples?: Record<string, string>, oauth2?: OAuth2Source }>
   headers: Record<string, string>
   concurrency: number
   deadline?: string
@@ -36,6 +36,8 @@ export interface Manifest {
   reset: string
   stand_in: Record<string, StandInSource>
 }
+
+export interface OAuth2Source { authorize_url: string, token_url: string, revoke_url?: string, scopes: string[] }
 
 export interface LimitSource { match: string[], windows: Array<{ max: number, per: string }> }
 

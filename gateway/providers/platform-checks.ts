@@ -22,18 +22,20 @@ export function platformFaults (manifest: Manifest, config: ProviderConfig, from
   return faults
 }
 
-/** Every fault of the secrets that the code of the folder asks for. None is asked for while nothing of it answers. */
-export function secretFaults ({ secrets: needed = [] }: ProviderCode, config: ProviderConfig, from: SourceFile): Fault[] {
+/** Every fault of the secrets that the code of the folder asks for. None is asked for while nothing of it answers. `together`: all of them or none. */
+export function secretFaults ({ secrets: needed = [] }: ProviderCode, config: ProviderConfig, from: SourceFile, together: readonly string[] = []): Fault[] {
   const faults: Fault[] = []
   if (config.comingSoon) return faults
   const report = reporter(faults, config, from)
   const given = Object.keys(config.secrets)
-  for (const name of needed.filter(name => !given.includes(name))) {
+  const known = [...needed, ...together]
+  const asked = together.some(name => given.includes(name)) ? known : needed
+  for (const name of asked.filter(name => !given.includes(name))) {
     report(given.length > 0 ? '/secrets' : '', `${config.id} needs the secret "${name}", and it is not given`, `Add ${name}: { env: NAME } or { file: path } to its secrets; a list of them while it changes.`, 'GW_CONFIG_MISSING_KEY', true)
   }
-  for (const name of given.filter(name => !needed.includes(name))) {
-    const near = nearest(name, needed)
-    report(`/secrets${step(name)}`, `${config.id} has no secret called "${name}"`, near === null ? `It has: ${needed.join(', ') || 'none'}.` : `Did you mean "${near}"?`, 'GW_CONFIG_UNKNOWN_KEY', true)
+  for (const name of given.filter(name => !known.includes(name))) {
+    const near = nearest(name, known)
+    report(`/secrets${step(name)}`, `${config.id} has no secret called "${name}"`, near === null ? `It has: ${known.join(', ') || 'none'}.` : `Did you mean "${near}"?`, 'GW_CONFIG_UNKNOWN_KEY', true)
   }
   return faults
 }

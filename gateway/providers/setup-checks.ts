@@ -3,12 +3,13 @@
 import type { Fault, ProviderCode, SetupKind, SourceFile } from '../contract.ts'
 import { step } from '../json-pointer.ts'
 import { secretFields, type Manifest, type StepSource } from './manifest.ts'
+import { checkOAuthStep } from './oauth.ts'
 import { checkReason, known, type Report } from './report.ts'
 
 /** Beside what all have. */
 const KEYS: Record<SetupKind, { must: readonly string[], may: readonly string[] }> = {
   api_key: { must: ['fields'], may: ['auth', 'check'] },
-  oauth2: { must: [], may: ['auth', 'check'] },
+  oauth2: { must: ['auth', 'check'], may: [] },
   select: { must: ['options'], may: ['setting', 'empty'] },
   choice: { must: ['choices'], may: [] },
   task: { must: [], may: [] },
@@ -17,8 +18,6 @@ const KEYS: Record<SetupKind, { must: readonly string[], may: readonly string[] 
   confirm: { must: [], may: [] }
 }
 const OF_ALL = new Set(['id', 'kind', 'title', 'text', 'action', 'per', 'needs', 'optional', 'when', 'recheck', 'says'])
-/** Kinds that the core does not run yet. */
-const NOT_YET: ReadonlySet<SetupKind> = new Set(['oauth2'])
 
 /** Every fault of the set-up steps that the manifest's schema lets through. */
 export function checkSetup (manifest: Manifest, report: Report): void {
@@ -29,9 +28,9 @@ export function checkSetup (manifest: Manifest, report: Report): void {
     one.needs?.forEach((need, n) => {
       if (!before.has(need)) report(`${at}/needs/${n}`, `no step "${need}" before this one`, `Name one of: ${[...before.keys()].join(', ') || 'none is before it'}.`)
     })
-    if (NOT_YET.has(one.kind)) report(`${at}/kind`, `${one.kind} is not possible yet`, 'Use another kind.', 'GW_CONFIG_VALUE')
     checkKeys(one, at, report)
     checkWhen(one, before, at, report)
+    checkOAuthStep(manifest, one, at, report)
     checkRequests(manifest, one, at, report)
     checkList(manifest, one, at, report)
     for (const [reason] of Object.entries(one.says ?? {})) checkReason(reason, `${at}/says${step(reason)}`, report)

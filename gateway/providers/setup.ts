@@ -27,7 +27,7 @@ function compileStep (source: StepSource, at: string, manifest: Manifest, compil
 }
 
 function compileLookUps ({ look_up: lookUps = {}, fields = {} }: StepSource, at: string, manifest: Manifest, compiling: Compiling): LookUp[] {
-  const readable: Readable = { ...connectionReadable(manifest), input: closed(Object.fromEntries(Object.keys(fields).map(name => [name, TEXT]))), trigger: TEXT, found: true }
+  const readable: Readable = { connection: withWay(connectionReadable(manifest)['connection'] as JsonSchema), options: closed(manifest.options), input: closed(Object.fromEntries(Object.keys(fields).map(name => [name, TEXT]))), trigger: TEXT, found: true }
   const compile = (value: unknown, pointer: string) => compileTree(value, pointer, readable, compiling) ?? { render: () => ({}) }
   const values = (given: Record<string, unknown>, pointer: string) => Object.entries(given).map(([at, equals]) => ({ at, equals: compile(equals, pointer + step(at)) }))
   return Object.entries(lookUps).map(([id, { request, items, next, with: given = {}, match, unless = {}, near = null }]) => {
@@ -43,6 +43,11 @@ function compileLookUps ({ look_up: lookUps = {}, fields = {} }: StepSource, at:
       near
     }
   })
+}
+
+/** A look-up may also depend on the way of authorization, `connection.auth`. */
+function withWay (connection: JsonSchema): JsonSchema {
+  return closed({ ...connection['properties'] as Record<string, JsonSchema>, auth: TEXT })
 }
 
 /** What each event type is called at the provider, where the manifest says it. */

@@ -26,6 +26,20 @@ export interface Connection {
   setUp: string[]
   /** Null where they cannot be opened: the key they were sealed with is gone, or they were changed. */
   secrets: Record<string, string> | null
+  /** Null where its secrets are no tokens of OAuth. */
+  oauth: Grant | null
+}
+
+/** What is known of the tokens of a connection by OAuth; they themselves are among its secrets. */
+export interface Grant {
+  /** Rises with each new token of a connection. */
+  version: number
+  obtainedAt: number
+  expiresAt: number
+  /** As granted. */
+  scopes: string[]
+  /** When the provider was found to take the refresh token no more. */
+  brokenAt: number | null
 }
 
 /** A connection that can be used. */
@@ -57,6 +71,7 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
     setUp,
     steps: [
       ...accountSteps(provider.id, account, before?.account ?? null),
+      ...(before !== null && (kept === null || before.auth !== way) ? revocationSteps(shop, before, { vault, runtime }) : []), // at the same account the new grant may be one with the old
       { name: 'upsert_connection', params: { ...place, id: runtime.id('con_'), auth: way, account_id: input.accountId ?? '', account, name: input.name ?? kept?.name ?? '', settings: JSON.stringify(settings), ready: JSON.stringify(input.ready), set_up: JSON.stringify(setUp), now } },
       { name: 'drop_secrets', params: place },
       ...Object.entries(input.secrets).map(([field, text]) => {
@@ -65,6 +80,21 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
       })
     ]
   }
+}
+
+/** The provider is told that the grant of a connection has ended, sooner or later; without one there is nothing to tell. */
+export function revocationSteps (shop: ShopOf, { provider, oauth, secrets }: Connection, { vault, runtime }: { vault: Vault, runtime: Runtime }): Step[] {
+  const token = secrets?.['refresh_token']
+  if (oauth === null || oauth.brokenAt !== null || token === undefined) return []
+  const id = runtime.id('job_')
+  const { keyId, version, sealed } = vault.seal({ shop: shop.id, provider, field: `revoke ${id}` }, token)
+  return [{ name: 'put_revocation', params: { id, shop: shop.id, provider, key_id: keyId, version, sealed, now: runtime.now() } }]
+}
+
+/** The steps that end a connection here at once, and at the provider soon. */
+export function disconnectSteps (shop: ShopOf, provider: string, connection: Connection | undefined, tools: { vault: Vault, runtime: Runtime }): Step[] {
+  const params = { shop_key: shop.key, provider }
+  return [...(connection ? revocationSteps(shop, connection, tools) : []), { name: 'drop_secrets', params }, { name: 'delete_connection', params }]
 }
 
 /** What was set up at another account is not set up at this one. Where an id is not known, it is taken for the same. */
@@ -114,12 +144,13 @@ export async function readConnection (shop: ShopOf, row: Row, store: Store, vaul
     settings: JSON.parse(String(row.settings)) as Record<string, unknown>,
     ready: JSON.parse(String(row.ready)) as string[],
     setUp: JSON.parse(String(row.set_up)) as string[],
-    secrets: opened(await store.read('secrets', { connection_key: row.connection_key as number }), shop, provider, vault)
+    secrets: opened(await store.read('secrets', { connection_key: row.connection_key as number }), shop, provider, vault),
+    oauth: row.oauth === null ? null : JSON.parse(String(row.oauth)) as Grant
   }
 }
 
 /** One shop's secrets that cannot be opened are that shop's trouble, and nobody else's. */
-function opened (rows: readonly Row[], shop: ShopOf, provider: string, vault: Vault): Record<string, string> | null {
+export function opened (rows: readonly Row[], shop: Pick<ShopOf, 'id'>, provider: string, vault: Vault): Record<string, string> | null {
   try {
     return Object.fromEntries(rows.map(({ field, key_id: keyId, version, sealed }) =>
       [String(field), vault.open({ shop: shop.id, provider, field: String(field) }, { keyId: String(keyId), version: Number(version), sealed: sealed as Uint8Array })]))

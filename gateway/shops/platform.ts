@@ -74,7 +74,8 @@ export function platformConnection ({ provider, auth, accountId, account, accoun
     settings: { ...provider.settingsDefaults, ...settings },
     ready: [],
     setUp: [],
-    secrets
+    secrets,
+    oauth: null
   }
 }
 

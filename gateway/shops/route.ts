@@ -10,8 +10,8 @@ export interface RouteFacts {
   provider: Provider | null
   /** A provider was chosen, or a default exists, by this id. */
   chosen: string | null
-  /** `secrets` is null where the stored ones cannot be opened. */
-  connection: { platform: boolean, ready: readonly string[], setUp: readonly string[], secrets: object | null } | null
+  /** `secrets` is null where the stored ones cannot be opened; `oauth.brokenAt` is set where its grant has ended. */
+  connection: { platform: boolean, ready: readonly string[], setUp: readonly string[], secrets: object | null, oauth?: { brokenAt: number | null } | null } | null
   setupGroup: string
 }
 
@@ -24,6 +24,7 @@ export function heldReason (facts: RouteFacts): Reason | null {
   if (!planAllows(facts.provider, facts.capabilities)) return 'plan_too_low'
   if (facts.connection === null) return 'not_connected'
   if (facts.connection.secrets === null) return 'credentials_unreadable'
+  if ((facts.connection.oauth?.brokenAt ?? null) !== null) return 'credentials_refused'
   if (!isSetUp(facts.connection, facts.setupGroup)) return 'setup_open'
   return null
 }

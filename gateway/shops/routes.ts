@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import { channelView, choiceView, titleOf, type Held } from './channels.ts'
 import type { Connection } from './connections.ts'
+import { missingScopes } from './oauth/platform-app.ts'
 import { secretsFaults } from './secrets-faults.ts'
 import type { Queue, Shops, ShopState } from './shops.ts'
 
@@ -177,7 +178,7 @@ async function shopView (state: ShopState, options: ShopRoutesOptions): Promise<
     plan,
     active,
     channels: Object.fromEntries(options.channels.map(channel => [channel, channelView(state, channel, held, options)])),
-    connections: [...state.connections.values()].map(connection => connectionView(connection, held))
+    connections: [...state.connections.values()].map(connection => connectionView(connection, held, options.providers.get(connection.provider)))
   }
 }
 
@@ -212,15 +213,15 @@ async function forecastView (state: ShopState, channel: string, options: ShopRou
 async function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): Promise<object> {
   const connection = state.connections.get(provider.id)
   const refusal = options.shops.refusal(state.shop, provider)
-  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection, await options.shops.held(state)) : null }
+  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection, await options.shops.held(state), provider) : null }
 }
 
 /** Secrets are write-only: the names of the fields, and the last four characters of long ones. */
-function connectionView (connection: Connection, held: Held): object {
-  const { id, provider, platform, auth, accountId, accountKey, name, settings, ready, setUp, secrets } = connection
-  const accountHeld = held.get(accountKey) ?? null
+function connectionView (connection: Connection, held: Held, played: Provider | undefined): object {
+  const { id, provider, platform, auth, accountId, accountKey, name, settings, ready, setUp, secrets, oauth } = connection
+  const accountHeld = oauth !== null && oauth.brokenAt !== null ? 'credentials_refused' : held.get(accountKey) ?? null
   const status = accountHeld === null ? 'connected' : accountHeld === 'provider_not_answering' ? 'failing' : 'refused'
   if (platform) return { id, provider, connection: 'gateway', status, reason: accountHeld, settings }
-  const hints = secrets && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
-  return { id, provider, connection: 'shop', auth, account_id: accountId || null, account_name: name || null, status: secrets === null ? 'unreadable' : status, reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, set_up: setUp, secrets: hints }
+  const hints = secrets && oauth === null && Object.fromEntries(Object.entries(secrets).map(([field, value]) => [field, value.length >= 16 ? `…${value.slice(-4)}` : '…']))
+  return { id, provider, connection: 'shop', auth, account_id: accountId || null, account_name: name || null, status: secrets === null ? 'unreadable' : status, reason: secrets === null ? 'credentials_unreadable' : accountHeld, settings, ready, set_up: setUp, ...(oauth === null ? { secrets: hints } : { scopes: oauth.scopes, missing_scopes: missingScopes(played, oauth) }) }
 }

@@ -7,6 +7,7 @@ import { MappingError } from '../errors.ts'
 export function secretsFaults (provider: Provider, way: string, secrets: Record<string, string>): Detail[] {
   const known = Object.hasOwn(provider.auth, way) ? provider.auth[way] : undefined
   if (!known) return [{ path: '/auth', rule: 'enum', message: `one of ${Object.keys(provider.auth).join(', ')}` }]
+  if (known.oauth2) return [{ path: '/auth', rule: 'oauth2', message: `nothing can be given for it: ${provider.title} asks the merchant in the browser, by the step of kind oauth2 of the set-up` }]
   const faults: Detail[] = []
   for (const field of known.fields) if (secrets[field] === undefined) faults.push({ path: `/secrets/${field}`, rule: 'required', message: 'is missing' })
   for (const field of Object.keys(secrets)) if (!known.fields.includes(field)) faults.push({ path: `/secrets/${field}`, rule: 'additionalProperties', message: `is none of ${known.fields.join(', ')}` })

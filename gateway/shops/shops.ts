@@ -5,7 +5,7 @@ import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime,
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
 import { Moved, unmoved } from './moved.ts'
-import { adjustStep, connectionSteps, type ConnectionInput } from './connections.ts'
+import { adjustStep, connectionSteps, disconnectSteps, type ConnectionInput } from './connections.ts'
 import { loadShop } from './load.ts'
 import { platformAccounts, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
@@ -148,10 +148,8 @@ export class Shops {
   async deleteConnection (id: string, providerId: string, actor: string): Promise<ShopState> {
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
-      const params = { shop_key: before.shop.key, provider: providerId }
       return await this.#change(id, [
-        { name: 'drop_secrets', params },
-        { name: 'delete_connection', params },
+        ...disconnectSteps(before.shop, providerId, before.connections.get(providerId), { vault: this.#vault, runtime: this.#runtime }),
         ...(this.#platform.has(providerId) ? [] : this.#queueSteps(withConnection(before, providerId, null))),
         this.#audit(actor, 'connection.delete', id, providerId)
       ])

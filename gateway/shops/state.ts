@@ -18,7 +18,7 @@ export interface ShopState {
 }
 
 /** As much of a connection as decides it. */
-type Routed = Pick<Connection, 'platform' | 'account' | 'ready' | 'setUp' | 'secrets'>
+type Routed = Pick<Connection, 'platform' | 'account' | 'ready' | 'setUp' | 'secrets'> & Partial<Pick<Connection, 'oauth'>>
 
 /** As much of a shop as decides where its queues go. */
 export interface RouteState {

@@ -18,6 +18,8 @@ export interface Vault {
   open (place: Place, sealed: Sealed): string
   /** A keyed fingerprint: the same for the same text, telling nothing of it. 16 bytes. */
   fingerprint (purpose: string, text: string): Buffer
+  /** 256 bits that nobody can guess, base64url. */
+  token (): string
 }
 
 /** The first key seals, all of them open. */
@@ -49,6 +51,7 @@ export function createVault (keys: Array<{ id: string, key: Secret }>, personKey
         throw new GatewayError('GW_STORE_UNUSABLE', `${where} cannot be opened: it was changed, moved, or sealed with another key of this id.`, { cause })
       }
     },
-    fingerprint: (purpose, text) => createHmac('sha256', printKey).update(`${purpose}\0${text}`).digest().subarray(0, 16)
+    fingerprint: (purpose, text) => createHmac('sha256', printKey).update(`${purpose}\0${text}`).digest().subarray(0, 16),
+    token: () => randomBytes(32).toString('base64url')
   }
 }

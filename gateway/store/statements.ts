@@ -8,13 +8,14 @@ import { delivery } from './sql/delivery.ts'
 import { inbox } from './sql/inbox.ts'
 import { intake } from './sql/intake.ts'
 import { jobs } from './sql/jobs.ts'
+import { OAUTH } from './sql/oauth.ts'
 import { SETUP } from './sql/setup.ts'
 import { shops } from './sql/shops.ts'
 import { slots } from './sql/slots.ts'
 
 /** What every database runs, in one's own words. */
 export function statements (dialect: Dialect): Record<string, string> {
-  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...SEND_AGAIN, ...SETUP }
+  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...SEND_AGAIN, ...SETUP, ...OAUTH }
 }
 
 /** The embedded database's. */

@@ -13,6 +13,7 @@ import { startListening, type Listening } from '../../test/helpers/gateway-proce
 import { entry, loadOne } from '../../test/helpers/providers.ts'
 import type { ItemView, SetupView } from '../../test/helpers/setup.ts'
 import { ROOT } from '../../test/helpers/sources.ts'
+import { FOLDER } from './automatic.test-folder.ts'
 
 export const MODES = ['before', 'unanswered', 'answered'] as const
 export type Mode = typeof MODES[number]
@@ -206,7 +207,7 @@ function configIn (dir: string, sandboxUrl: string, store: Record<string, unknow
     plans: { pro: ['external_sms'] },
     channels: { sms: {} },
     event_types: { 'back_in_stock.alert': type('back_in_stock.alert', 'back_in_stock', 'marketing'), 'back_in_stock.reminder': type('back_in_stock.reminder', 'back_in_stock', 'marketing'), 'preorder.confirmed': type('preorder.confirmed', GROUP, 'transactional') },
-    providers: { klaviyo: { path: import.meta.dirname } },
+    providers: { klaviyo: { path: FOLDER } },
     delivery: { request_deadline: '1s' }
   }, null, 2))
   return file

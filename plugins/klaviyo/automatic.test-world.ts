@@ -8,6 +8,7 @@ import { systemRuntime } from '../../gateway/runtime.ts'
 import { CONFIG, makeApp, until, type App, type AppOptions, type Body } from '../../test/helpers/app.ts'
 import { entry, loadOne } from '../../test/helpers/providers.ts'
 import { act, itemOf, pathOf, shown, SHOP, type ItemView } from '../../test/helpers/setup.ts'
+import { FOLDER } from './automatic.test-folder.ts'
 
 export const KLAVIYO = pathOf('klaviyo')
 export const KEY = 'pk_0123456789abcdef'
@@ -64,7 +65,7 @@ export async function metricsOf (world: Pick<World, 'url'>): Promise<Array<{ id:
 
 /** Another sandbox plays the providers: this one does not end with the gateway. */
 export function configAt (sandboxUrl: string): string {
-  return CONFIG.replace('providers:\n', `providers:\n  klaviyo: { path: ${import.meta.dirname} }\n`).replace('sandbox: { enabled: true, port: 0 }', `sandbox: { enabled: true, url: ${JSON.stringify(sandboxUrl)} }`)
+  return CONFIG.replace('providers:\n', `providers:\n  klaviyo: { path: ${FOLDER} }\n`).replace('sandbox: { enabled: true, port: 0 }', `sandbox: { enabled: true, url: ${JSON.stringify(sandboxUrl)} }`)
 }
 
 /** A call that is none of the gateway's: of a test, of the merchant, or of another app at Klaviyo. */

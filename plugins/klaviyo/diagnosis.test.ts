@@ -59,7 +59,7 @@ async function nearlySetUp (t: Test): Promise<App> {
 
 t.test('G4: no connection, a wrong key, and one without the permissions', async t => {
   const app = await started(t)
-  t.match(await causes(app), [{ code: 'not_connected', sentence: 'Connect your Klaviyo account.', where: { step: 'key' } }])
+  t.match(await causes(app), [{ code: 'not_connected', sentence: 'Connect your Klaviyo account.', where: { step: 'oauth' } }])
   await act(app, 'key/connect', { secrets: { api_key: 'pk_revoked_0123456789' } })
   t.match(await causes(app), [{ code: 'wrong_key', sentence: /^Invalid Klaviyo API key/ }])
   await act(app, 'key/connect', { secrets: { api_key: 'pk_noscope_0123456789' } })

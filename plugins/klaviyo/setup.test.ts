@@ -62,6 +62,7 @@ t.test('the whole way: connected, metrics made by test events, each flow verifie
   t.match((await shown(app, PATH)).warnings, [{ code: 'not_connected', text: 'Connect your Klaviyo account.' }, { code: 'setup_incomplete', text: 'Klaviyo setup incomplete', step: 'key' }])
   await app.post(anEvent('early-1'))
   t.match((await connect(app)).body, { connected: true, account_name: 'Sandbox' })
+  t.match(await act(app, 'method/choose', { subject: 'preorder', value: 'automatic' }, PATH), { status: 409, body: { error: { message: /^Automatic setup needs access to your flows, which a private API key does not give us/ } } }, 'C2')
   await manual(app)
   const account = await accountOf(app)
   const begun = await shown(app, PATH)
@@ -117,7 +118,7 @@ t.test('a flow that is turned off, or a key that loses its rights, shows at the 
   await order(app, `flows/${String(flow['id'])}`, { status: 'live', archived: true }, 'PATCH')
   t.match(itemOf((await act(app, 'key/check', {}, PATH)).body, 'flow', ALERT), { state: 'failed', detail: /No flow with exactly this name/ })
   await app.fault('klaviyo', { kind: 'status', status: 403, headers: { 'content-type': 'application/vnd.api+json' }, body: { errors: [{ detail: 'lacks flows:read' }] }, match: { path: '/api/flows' } })
-  t.match(await verify(app, 'STOQ'), { state: 'failed', reason: 'scope_missing', sentence: 'The API key may not read flows or metrics. Create one with read access to both, and connect it.', detail: 'lacks flows:read' })
+  t.match(await verify(app, 'STOQ'), { state: 'failed', reason: 'scope_missing', sentence: /^The connection may not read flows or metrics\./, detail: 'lacks flows:read' })
 })
 
 /** Each request that was made is one of Klaviyo's own description, and so is each body. */

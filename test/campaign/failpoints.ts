@@ -2,7 +2,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { type onPostgres, writeConfig } from '../e2e/world.ts'
-import { dieAt, type Point, RELOAD_STEPS, upgraded } from '../failpoints/points.ts'
+import { dieAt, type LoadPoint, RELOAD_STEPS, upgraded } from '../failpoints/points.ts'
 import { IN_FLIGHT, onTrial, type Trial, type Verdict } from './trial.ts'
 
 export interface FailpointOptions {
@@ -10,7 +10,7 @@ export interface FailpointOptions {
   dir: string
   seed: number
   /** Taken in turns. */
-  points: readonly Point[]
+  points: readonly LoadPoint[]
   /** At each of them. */
   kills: number
   /** Events per second; 300 without it. */
@@ -30,7 +30,7 @@ const RATE = 300
 /** A point that is not passed within this is no point. */
 const DEAD_WITHIN_MS = 30_000
 /** The highest number of passes before the end: about half a second of load, or as often as a point is passed at all. */
-const PASSES: Record<Point, number> = {
+const PASSES: Record<LoadPoint, number> = {
   body_read: 150, before_commit: 50, before_answer: 150, in_group: 150, after_claim: 30, before_send: 100, before_outcome: 100, in_migration: 5, in_reload: RELOAD_STEPS
 }
 
@@ -64,7 +64,7 @@ class Round {
   /** What has been migrated stays so. */
   get release (): ReturnType<typeof upgraded> { return upgraded(this.#upgrades) }
 
-  async kill (point: Point): Promise<void> {
+  async kill (point: LoadPoint): Promise<void> {
     this.kills++
     if (point === 'in_migration') await this.#upgrade()
     else if (point === 'in_reload') await this.#reload()
@@ -74,13 +74,13 @@ class Round {
     }
   }
 
-  async #start (point: Point): Promise<void> {
+  async #start (point: LoadPoint): Promise<void> {
     const most = point === 'in_migration' || point === 'in_reload' ? PASSES[point] : PASSES[point] * this.#share
     const death = dieAt(point, 1 + Math.floor(this.#trial.random() * most))
     await this.#trial.gateway.restart({ ...death, env: { ...this.release.env, ...death.env } })
   }
 
-  async #died (point: Point): Promise<void> {
+  async #died (point: LoadPoint): Promise<void> {
     const { gateway } = this.#trial
     const enough = new AbortController()
     const exit = await Promise.race([gateway.exited, wait(DEAD_WITHIN_MS, null, { signal: enough.signal, ref: false }).catch(() => null)])

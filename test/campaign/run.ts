@@ -1,7 +1,7 @@
 // npm run test:campaign: the long versions of what test/e2e, test/faults and test/removal run in short. One line per run; the seed repeats it.
 //
 //   npm run test:campaign -- --seed 7      other randomness
-//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, takeover, backlog, clock, setup, simulation or removal (each provider removed in turn, with the whole suite)
+//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, refresh, takeover, backlog, clock, setup, simulation or removal (each provider removed in turn, with the whole suite)
 //   npm run test:campaign -- --kills 200   the longest version of kill; 20 without it
 //   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog, clock and setup on PostgreSQL
 
@@ -16,7 +16,7 @@ import { whyNoPowerDisk } from '../helpers/power-disk.ts'
 import { shipped } from '../helpers/shipped.ts'
 import { hasStrace } from '../helpers/strace.ts'
 import { removeEach } from '../removal/run.ts'
-import { POINTS } from '../failpoints/points.ts'
+import { LOAD_POINTS } from '../failpoints/points.ts'
 import { judgeNeighbours, judgeOutage, judgeSwitch, neighbours, outage, switchQueues } from './backlog.ts'
 import { hasFaketime, judgeClock, setTheClock } from './clock.ts'
 import { shareAnAccount } from './fair.ts'
@@ -39,7 +39,7 @@ import { switchFaults, switchLine, switchToAndFro } from './switch.ts'
 import { lineOf, some, type Verdict } from './trial.ts'
 import { BURST, fillWindows, STEADY, type WindowsReport } from './windows.ts'
 
-const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,takeover,backlog,clock,setup,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
+const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,refresh,takeover,backlog,clock,setup,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
 const SEED = Number(flags.seed)
 const KILLS = Number(flags.kills)
 const WINDOW_RUNS = 5
@@ -119,7 +119,7 @@ if (wanted.includes('kill')) {
   await run('kill, a person decides', async dir => judgeKills(await killAgainAndAgain({ dir, seed: SEED + 1, kills: KILLS, uncertain: 'park', ...await place() })))
 }
 if (wanted.includes('failpoints')) {
-  for (const [i, point] of POINTS.entries()) await run(`failpoint ${point}`, async dir => judgeTrial(await killAtPoints({ dir, seed: SEED + i, points: [point], kills: KILLS_PER_POINT, ...await place() }), `${KILLS_PER_POINT} kills`))
+  for (const [i, point] of LOAD_POINTS.entries()) await run(`failpoint ${point}`, async dir => judgeTrial(await killAtPoints({ dir, seed: SEED + i, points: [point], kills: KILLS_PER_POINT, ...await place() }), `${KILLS_PER_POINT} kills`))
 }
 const noPower = wanted.includes('power') ? whyNoPowerDisk() : null
 if (noPower !== null) console.log(`skipped power: ${noPower}`)

@@ -4,7 +4,9 @@ import { haveNoCluster, startCluster } from '../helpers/postgres.ts'
 import { consumersFaults, consumersLine, produceAndConsume } from './consumers.ts'
 import { cutConnections, type DatabaseReport, databaseLine, failOver, faultsOf, promoteHalfway, restartDatabase, silenceDatabase } from './database.ts'
 import { HANDED_OVER_WITHIN_MS, instancesLine, joinAndLeave, killByTurns, sleepThrough, TAKEN_OVER_WITHIN_MS, wrongOf } from './instances.ts'
+import { dieMidRefresh, endAgainAndAgain, refreshFaults, refreshLine } from './refresh.ts'
 import { fightForOneAccount, killNearlyFull, nearlyFullFaults, nearlyFullLine, oneAccountFaults, oneAccountLine } from './takeover.ts'
+import type { Teardown } from '../helpers/tmp.ts'
 import { STEADY } from './windows.ts'
 
 const RESTARTS = 20
@@ -20,6 +22,8 @@ const CAPS = [{ max: 20, perMs: 1000 }, { max: 600, perMs: 60_000 }] as const
 const CONSUMER_SEEDS = 20
 const JOBS = 4000
 const TAKE_OVERS = 5
+const MID_REFRESH = 50
+const EXPIRIES = { expiries: 1000, callers: 50 }
 
 export type Run = (name: string, measure: (dir: string) => Promise<{ ok: boolean, line: string }>) => Promise<void>
 
@@ -27,9 +31,19 @@ function told (line: string, faults: readonly string[]): { ok: boolean, line: st
   return { ok: faults.length === 0, line: faults.length === 0 ? line : `${line}; WRONG: ${faults.join('; ')}` }
 }
 
-/** What `wanted` names of database, instances, account, consumers and takeover. */
+/** What is made along the way is undone in the end, the last first. */
+async function undone<T> (act: (t: Teardown) => Promise<T>): Promise<T> {
+  const undo: Array<() => unknown> = []
+  try {
+    return await act({ teardown (end) { undo.push(end) } })
+  } finally {
+    for (const end of undo.toReversed()) await end()
+  }
+}
+
+/** What `wanted` names of database, instances, account, consumers, refresh and takeover. */
 export async function runSeveral (run: Run, wanted: readonly string[], seed: number): Promise<void> {
-  if (!['database', 'instances', 'account', 'consumers', 'takeover'].some(name => wanted.includes(name))) return
+  if (!['database', 'instances', 'account', 'consumers', 'refresh', 'takeover'].some(name => wanted.includes(name))) return
   if (haveNoCluster !== false) { console.log(`skipped several: ${haveNoCluster}`); return }
   const cluster = await startCluster()
   let databases = 0
@@ -74,6 +88,13 @@ export async function runSeveral (run: Run, wanted: readonly string[], seed: num
         return told(consumersLine(report), consumersFaults(report))
       })
     }
+  }
+  if (wanted.includes('refresh')) {
+    await run('a token that ends, two gateways', async () => await undone(async t => {
+      const report = await endAgainAndAgain({ t, url: await url(), ...EXPIRIES })
+      return told(refreshLine(report), refreshFaults(report))
+    }))
+    await run('gateways that die with a new token', async () => await undone(async t => told(`${MID_REFRESH} kills`, await dieMidRefresh({ t, kills: MID_REFRESH }))))
   }
   if (wanted.includes('takeover')) {
     for (let i = 0; i < TAKE_OVERS; i++) {

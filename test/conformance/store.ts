@@ -8,6 +8,7 @@ import { audit } from './store-audit.ts'
 import { clock } from './store-clock.ts'
 import { health } from './store-health.ts'
 import { inbox } from './store-inbox.ts'
+import { oauth } from './store-oauth.ts'
 import { setup } from './store-setup.ts'
 import { tasks } from './store-tasks.ts'
 import { slots } from './store-slots.ts'
@@ -49,6 +50,7 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('inbox', async t => { await inbox(t, recorded) })
     await t.test('set-ups', async t => { await setup(t, recorded) })
     await t.test('tasks of set-ups', async t => { await tasks(t, recorded) })
+    await t.test('connections by OAuth', async t => { await oauth(t, recorded) })
     await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')

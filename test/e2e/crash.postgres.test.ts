@@ -4,13 +4,13 @@ import t from 'tap'
 import { killAtPoints } from '../campaign/failpoints.ts'
 import { killAgainAndAgain } from '../campaign/kill.ts'
 import { lineOf } from '../campaign/trial.ts'
-import type { Point } from '../failpoints/points.ts'
+import type { LoadPoint } from '../failpoints/points.ts'
 import { database, haveNoPostgres } from '../helpers/postgres.ts'
 import { tempDir } from '../helpers/tmp.ts'
 import { onPostgres } from './world.ts'
 
 /** Inside a transaction, which is made in another way here, and before the row that says how a send ended. The campaign takes all. */
-const MINE: Point[] = ['in_group', 'before_outcome']
+const MINE: LoadPoint[] = ['in_group', 'before_outcome']
 
 t.test('R1: kill -9 under load loses nothing on PostgreSQL', { skip: haveNoPostgres }, async t => {
   const { finding, listed, worstKill, allowedPerKill } = await killAgainAndAgain({ dir: tempDir(t), seed: 1, kills: 1, uncertain: 'repeat', on: onPostgres(await database(t)) })

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { killAtPoints } from '../campaign/failpoints.ts'
 import { lineOf } from '../campaign/trial.ts'
-import type { Point } from '../failpoints/points.ts'
+import type { LoadPoint } from '../failpoints/points.ts'
 import { sources } from '../helpers/sources.ts'
 import { tempDir } from '../helpers/tmp.ts'
 
 /** Those on the way in, and those of the process itself; failpoints-send.test.ts has the others. */
-const MINE: Point[] = ['body_read', 'before_commit', 'in_group', 'before_answer', 'in_migration', 'in_reload']
+const MINE: LoadPoint[] = ['body_read', 'before_commit', 'in_group', 'before_answer', 'in_migration', 'in_reload']
 
 t.test('R2: a gateway that dies while it takes events, migrates or reloads loses nothing, and makes no event twice', async t => {
   const { allowed, ...verdict } = await killAtPoints({ dir: tempDir(t), seed: 1, points: MINE, kills: 1, rate: 100 })

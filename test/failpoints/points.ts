@@ -8,10 +8,13 @@ import type { StartChange } from '../helpers/gateway-process.ts'
  * before_answer: the event is on disk, its 202 is not sent.  in_group: between the two rows of an event.
  * after_claim: deliveries are claimed, none is prepared.     before_send: a call is on disk, its request is not sent.
  * before_outcome: the provider answered, no row says so.     in_migration: some statements of a migration ran.
- * in_reload: between two of the steps of a reload.
+ * in_reload: between two of the steps of a reload.         mid_refresh: the provider gave new tokens, they are not on disk.
  */
-export const POINTS = ['body_read', 'before_commit', 'before_answer', 'in_group', 'after_claim', 'before_send', 'before_outcome', 'in_migration', 'in_reload'] as const
+export const POINTS = ['body_read', 'before_commit', 'before_answer', 'in_group', 'after_claim', 'before_send', 'before_outcome', 'in_migration', 'in_reload', 'mid_refresh'] as const
 export type Point = typeof POINTS[number]
+/** Those that a load of events passes. */
+export type LoadPoint = Exclude<Point, 'mid_refresh'>
+export const LOAD_POINTS = POINTS.filter(point => point !== 'mid_refresh')
 
 /** Steps of a reload that are points. */
 export const RELOAD_STEPS = 5

@@ -7,6 +7,7 @@ export function watched<T extends Store> (store: T): T {
   store.commit = async unit => {
     const has = (name: string): boolean => unit.some((step: Step) => step.name === name)
     if (has('settle_call')) pass('before_outcome')
+    if (has('renew_grant')) pass('mid_refresh')
     const results = await commit(unit)
     if (has('start_call')) pass('before_send')
     if (results.some(({ rows }, i) => unit[i]?.name === 'claim_deliveries' && rows.length > 0)) pass('after_claim')

@@ -29,7 +29,7 @@ function asking (answers: (asked: Asked) => Answer): Asking & { asked: Asked[] }
   }
 }
 
-const connection = (settings: Record<string, unknown> = {}): OpenConnection => ({ id: 'con_1', provider: 'alpha', platform: false, auth: 'api_key', accountId: 'A1', accountKey: 1, account: 'A1', name: '', settings, ready: [], setUp: [], secrets: { api_key: 'k' } })
+const connection = (settings: Record<string, unknown> = {}): OpenConnection => ({ id: 'con_1', provider: 'alpha', platform: false, auth: 'api_key', accountId: 'A1', accountKey: 1, account: 'A1', name: '', settings, ready: [], setUp: [], oauth: null, secrets: { api_key: 'k' } })
 const subject = (settings = {}, more: Partial<Provider> = {}) => ({ provider: provider(more), connection: connection(settings) })
 const step = (more: Partial<SetupStep>): SetupStep => ({ id: 'one', kind: 'verify', title: 'One', text: 'One', needs: [], optional: false, when: null, recheck: 'hold', auth: null, fields: {}, check: null, options: null, setting: null, empty: null, choices: [], lookUps: [], findings: [], says: {}, ...more })
 const row = (more: Partial<StepRow> = {}): StepRow => ({ step: 'one', subject: '', state: 'open', reason: null, detail: null, given: {}, found: {}, action: null, askedAt: null, doneAt: null, checkedAt: null, ...more })

@@ -22,6 +22,10 @@ export interface SetupOptions extends Asking {
   sample (type: string): Record<string, unknown> | null
   /** There is a job: no reason to wait for the next look. */
   look (): void
+  /** Why no merchant can be sent to a provider now; null where one can. */
+  notPossible (provider: Provider): string | null
+  /** Where browsers reach this gateway. */
+  publicUrl (): string | null
 }
 
 /** What the set-up of a shop at a provider stands on just now. */
@@ -33,7 +37,8 @@ export async function factsOf (state: ShopState, provider: Provider, options: Se
 /** What holds the account of a shop at a provider. */
 export async function heldFor (state: ShopState, provider: Provider, { shops }: Pick<SetupOptions, 'shops'>): Promise<Reason | null> {
   const connection = state.connections.get(provider.id)
-  return connection === undefined ? null : (await shops.held(state)).get(connection.accountKey) ?? null
+  if (connection === undefined) return null
+  return (connection.oauth?.brokenAt ?? null) !== null ? 'credentials_refused' : (await shops.held(state)).get(connection.accountKey) ?? null
 }
 
 /** Event types by set-up group, as far as the provider has them. */

@@ -18,7 +18,7 @@ export interface SetupRoutesOptions {
 }
 
 interface At { shop: string, provider: string, step: string, action: string }
-interface Body { subject?: string, secrets?: Record<string, string>, input?: Record<string, string>, value?: string, phone?: string }
+interface Body { return_url?: string, subject?: string, secrets?: Record<string, string>, input?: Record<string, string>, value?: string, phone?: string }
 
 const text = (maxLength: number) => ({ type: 'string', minLength: 1, maxLength }) as const
 const BODY = {
@@ -30,6 +30,7 @@ const BODY = {
     secrets: { type: 'object', maxProperties: 20, additionalProperties: text(4096) },
     input: { type: 'object', maxProperties: 20, additionalProperties: text(500) },
     value: text(200),
+    return_url: text(1000),
     phone: { type: 'string', pattern: '^\\+[1-9][0-9]{6,14}$' }
   }
 } as const
@@ -44,9 +45,14 @@ export function setupRoutes (app: FastifyInstance, options: SetupRoutesOptions):
   // 200 with how it stands then; 202 where the provider's answer is still awaited: look at it again.
   app.post<{ Params: At, Body: Body | null }>(`${path}/:step/:action`, { config: { scope: 'shops:write' }, schema: { body: BODY } }, async (request, reply) => {
     const { state, provider } = await load(request, options)
-    const { subject = '', ...body } = request.body ?? {}
+    const { subject = '', return_url: returnUrl = null, ...body } = request.body ?? {}
     const { step, action } = request.params
-    const ended = await setup.act({ shop: state.shop.id, provider, step, action, subject, body, actor: caller(request).id } satisfies Act)
+    const act: Act = { shop: state.shop.id, provider, step, action, subject, body, actor: caller(request).id }
+    if (action === 'connect' && provider.setup.some(({ id, kind }) => id === step && kind === 'oauth2')) {
+      const { url, expiresAt } = await setup.authorize(act, returnUrl === null ? null : returnable(returnUrl))
+      return await reply.send({ ...await view(request, options), authorize: { url, expires_at: new Date(expiresAt).toISOString() } })
+    }
+    const ended = await setup.act(act)
     if (!ended) void reply.header('location', pathOf(state, provider))
     return reply.code(ended ? 200 : 202).send(await view(request, options))
   })
@@ -59,6 +65,14 @@ export function setupRoutes (app: FastifyInstance, options: SetupRoutesOptions):
     await setup.reset(state.shop.id, provider, group, caller(request).id)
     return await view(request, options)
   })
+}
+
+/** A page of the merchant's app. */
+function returnable (text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const isLoopback = url !== null && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  if (url !== null && url.username === '' && url.password === '' && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback))) return url.href
+  throw new GatewayError('GW_REQUEST_INVALID', 'The request does not fit.', { details: [{ path: '/return_url', rule: 'format', message: 'an https:// address, or http:// on a loopback address' }] })
 }
 
 async function load (request: FastifyRequest<{ Params: At }>, { shops, providers, caller }: SetupRoutesOptions): Promise<{ state: ShopState, provider: Provider }> {
@@ -78,6 +92,7 @@ async function view (request: FastifyRequest<{ Params: At }>, options: SetupRout
   return setupView(await setup.standings(state, provider), provider, {
     active: channels.filter(channel => provider.channels.includes(channel) && shops.providerOf(state, channel) === provider.id),
     refusal: shops.refusal(state.shop, provider),
+    notPossible: setup.notPossible(provider),
     waiting: new Map(queues.map((queue, i) => [queue.setupGroup, counts[i] ?? 0]))
   })
 }

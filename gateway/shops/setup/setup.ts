@@ -5,12 +5,16 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Detail, Provider, SetupStep, Step } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Reason } from '../../reasons.ts'
-import { accountOf, accountStep } from '../connections.ts'
+import { accountOf, accountStep, type Grant } from '../connections.ts'
+import type { Tokens } from '../oauth/answers.ts'
+import { ticketSteps, type Flow } from '../oauth/flows.ts'
+import { startPath } from '../oauth/platform-app.ts'
 import { secretsFaults } from '../secrets-faults.ts'
 import type { ShopState } from '../shops.ts'
 import { accountKeyOf, at, factsOf, heldFor, type SetupOptions } from './facts.ts'
 import { connects, standings, subjectsOf, type Item, type SetupFacts, type Standing } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
+import { sayingOf } from './saying.ts'
 import { stopTask, tasksOf, type TaskRow } from './task-rows.ts'
 import { recheck, runStep, type Again, type SetupJob } from './work.ts'
 import { changed, written } from './writing.ts'
@@ -38,7 +42,7 @@ export interface Standings { state: ShopState, standings: Standing[], facts: Set
 
 /** By kind, what can be done; the first is what its button does. */
 export const ACTIONS: Record<SetupStep['kind'], readonly string[]> = {
-  api_key: ['connect', 'check'], oauth2: ['check'], select: ['select', 'refresh'], choice: ['choose'], task: ['start', 'retry'], verify: ['verify'], test_event: ['send'], confirm: ['confirm']
+  api_key: ['connect', 'check'], oauth2: ['connect', 'check'], select: ['select', 'refresh'], choice: ['choose'], task: ['start', 'retry'], verify: ['verify'], test_event: ['send'], confirm: ['confirm']
 }
 
 /** Beside what the step is done for. */
@@ -60,6 +64,9 @@ export class Setup {
     return { state, facts, standings: standings(facts), held: await heldFor(state, provider, this.#o), tasks: tasksOf(tasks) }
   }
 
+  /** Why no merchant can be sent to a provider now; null where one can. */
+  notPossible (provider: Provider): string | null { return this.#o.notPossible(provider) }
+
   /** Does it, and waits for the provider's answer, ten seconds at most: false where it is still awaited. Throws GatewayError. */
   async act (act: Act): Promise<boolean> {
     const state = await this.#o.shops.get(act.shop)
@@ -80,6 +87,37 @@ export class Setup {
       case 'send': return await this.#sendTest(act, state)
       default: throw new Error(`nobody does ${act.action}`)
     }
+  }
+
+  /** By OAuth: where the merchant's browser is to go, once and soon. Throws GatewayError. */
+  async authorize (act: Act, returnUrl: string | null): Promise<{ url: string, expiresAt: number }> {
+    const { shops, notPossible, publicUrl } = this.#o
+    const state = await shops.get(act.shop)
+    if (!state) throw new GatewayError('GW_NOT_FOUND', 'No shop has this id.')
+    shops.mayUse(state.shop, act.provider)
+    this.#target(act, await factsOf(state, act.provider, this.#o))
+    const why = notPossible(act.provider)
+    if (why !== null) throw new GatewayError('GW_CONFLICT', why)
+    await this.#limit(act.shop, 'setup.authorize')
+    const { ticket, expiresAt, commit } = ticketSteps({ shopKey: state.shop.key, provider: act.provider.id, step: act.step, actor: act.actor, returnUrl }, this.#o)
+    await commit([this.#audit(act.actor, 'setup.authorize', act.shop, subjectOf(act))])
+    return { url: `${publicUrl()}${startPath(act.provider.id)}?ticket=${ticket}`, expiresAt }
+  }
+
+  /** Tokens that were just granted: checked and kept as other credentials are. `account` null: the provider's answer is still awaited. */
+  async granted ({ shopKey, step: id, actor, provider }: Flow & { provider: Provider }, tokens: Tokens): Promise<{ account: string | null, reason: string | null }> {
+    const state = await this.#o.shops.byKey(shopKey)
+    this.#o.shops.mayUse(state.shop, provider)
+    const act: Act = { shop: state.shop.id, provider, step: id, action: 'connect', subject: '', body: {}, actor }
+    const { step } = this.#target(act, await factsOf(state, provider, this.#o))
+    const now = this.#o.runtime.now()
+    const oauth: Grant = { version: 1, obtainedAt: now, expiresAt: now + tokens.lifeMs, scopes: tokens.scopes ?? provider.auth[step.auth as string]?.oauth2?.scopes ?? [], brokenAt: null }
+    const ended = await this.#try(act, step, state, { access_token: tokens.accessToken, refresh_token: tokens.refreshToken as string }, { oauth })
+    const after = await this.#o.shops.byKey(shopKey)
+    const row = rowAt((await factsOf(after, provider, this.#o)).rows, id, '')
+    if (!ended) return { account: null, reason: null }
+    if (row.state === 'done' && row.reason === null) return { account: after.connections.get(provider.id)?.name ?? '', reason: null }
+    return { account: null, reason: sayingOf(step, row.reason ?? 'credentials_refused', provider) }
   }
 
   /** Forgets what was verified and chosen, of one group or of all; credentials and settings stay. */
@@ -181,14 +219,19 @@ export class Setup {
 
   /** Keeps the credentials apart until the provider has said that they are good: what works goes on until then. */
   async #connect (act: Act, step: SetupStep, state: ShopState): Promise<boolean> {
-    const { provider, shop, body: { secrets = {} } } = act
+    const { provider, body: { secrets = {} } } = act
     const way = step.auth as string
     const faults = secretsFaults(provider, way, secrets)
     if (faults.length > 0) throw new GatewayError('GW_REQUEST_INVALID', `The credentials do not fit ${provider.title}.`, { details: faults })
+    return await this.#try(act, step, state, secrets, {})
+  }
+
+  async #try (act: Act, step: SetupStep, state: ShopState, secrets: Record<string, string>, given: Record<string, unknown>): Promise<boolean> {
+    const { provider, shop } = act
     const account = accountOf(provider, { accountId: null, secrets }, {}, this.#o.vault)
     await this.#o.store.commit([accountStep(provider.id, account)])
     const place = { ...at(state, provider), step: step.id }
-    return await this.#ask(act, await accountKeyOf(provider, account, this.#o), {}, [
+    return await this.#ask(act, await accountKeyOf(provider, account, this.#o), given, [
       { name: 'drop_setup_secrets', params: place },
       ...Object.entries(secrets).map(([field, text]) => {
         const { keyId, version, sealed } = this.#o.vault.seal({ shop, provider: provider.id, field }, text)

@@ -52,7 +52,8 @@ export async function verify (step: SetupStep, row: StepRow, trigger: string | n
   const found: Record<string, unknown> = {}
   const looked = new Set<string>()
   const near: string[] = []
-  const scope = () => ({ connection: { account_id: subject.connection.accountId, settings: subject.connection.settings }, input: row.given, trigger: trigger ?? '', found })
+  const { connection: { accountId, settings, auth }, provider: { options } } = subject
+  const scope = () => ({ connection: { account_id: accountId, settings, auth }, options, input: row.given, trigger: trigger ?? '', found })
   for (const lookUp of step.lookUps) {
     const answer = await lookedUp(lookUp, scope(), subject, asking)
     if (answer === null) continue // what it is about was not found

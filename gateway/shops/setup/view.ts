@@ -4,6 +4,8 @@ import type { Provider, SetupStep } from '../../contract.ts'
 import { sentence, type Reason } from '../../reasons.ts'
 import { isSetUp } from '../route.ts'
 import type { ShopState } from '../shops.ts'
+import { missingScopes } from '../oauth/platform-app.ts'
+import { sayingOf } from './saying.ts'
 import { ACTIONS, notBegun, OTHER_WAY, type Standings } from './setup.ts'
 import { switches, taskView } from './task-view.ts'
 import { connects, type Item, type SetupFacts, type Standing, type StepState } from './progress.ts'
@@ -17,11 +19,13 @@ export interface ViewOptions {
   /** Channels on which the shop sends through this provider. */
   active: readonly string[]
   refusal: Reason | null
+  /** Why no merchant can be sent to the provider now; null where one can. */
+  notPossible: string | null
   /** Deliveries that wait, by set-up group. */
   waiting: ReadonlyMap<string, number>
 }
 
-export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, waiting }: ViewOptions): object {
+export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, notPossible: unavailable, waiting }: ViewOptions): object {
   const connection = state.connections.get(provider.id)
   const groups = [...facts.groups].map(([group, types]) => ({
     setup_group: group,
@@ -44,19 +48,21 @@ export function setupView ({ state, standings, facts, held, tasks }: Standings, 
     setup_groups: groups,
     event_types: types,
     summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
-    warnings: warningsOf({ state, standings, held }, provider, groups, active),
-    steps: standings.map(standing => stepView(standing, { state, facts, tasks }, provider, refusal)),
+    warnings: warningsOf({ state, standings: standings.filter(({ step }) => unavailable === null || step.kind !== 'oauth2'), held }, provider, groups, active),
+    steps: standings.map(standing => stepView(standing, { state, facts, tasks }, provider, { refusal, unavailable })),
     reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }
   }
 }
 
 function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'standings' | 'held'>, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean, waiting: number }>, active: readonly string[]): object[] {
   const open = groups.filter(({ ready }) => !ready)
+  const missing = missingScopes(provider, state.connections.get(provider.id)?.oauth ?? null)
   const first = standings.find(({ step, items }) => !step.optional && items.some(({ state, counts }) => counts && (state === 'open' || state === 'failed')))
   const secrets = state.connections.get(provider.id)?.secrets
   const lacking: Reason | null = secrets === null ? 'credentials_unreadable' : secrets === undefined && active.length > 0 ? 'not_connected' : null
   return [
     ...[lacking, held].filter(code => code !== null).map(code => ({ code, text: sentence(code, provider.title) })),
+    ...(missing.length === 0 ? [] : [{ code: 'scope_missing', text: `${provider.title} did not grant all that is needed: ${missing.join(', ')} is missing. Disconnect and reconnect, and allow it.`, scopes: missing }]),
     ...(active.length > 0 && open.length > 0 ? [{ code: 'setup_incomplete', text: `${provider.title} setup incomplete`, setup_groups: open.map(group => group.setup_group), step: first?.step.id ?? null, waiting: open.reduce((sum, group) => sum + group.waiting, 0) }] : []),
     ...standings.flatMap(({ step, items }) => items.flatMap(({ row, subject, state }) => state === 'done' ? warningsIn(row).map(text => ({ code: 'verified_with_warning', text, step: step.id, subject: subject || null })) : [])),
     ...standings.flatMap(({ step, items }) => items.filter(({ state, counts }) => state === 'failed' && !counts).map(({ row, subject }) => ({ code: row.reason, text: sayingOf(step, row.reason, provider), step: step.id, subject: subject || null })))
@@ -71,7 +77,7 @@ function warningsIn ({ found }: Item['row']): string[] {
 
 type Around = Pick<Standings, 'state' | 'facts' | 'tasks'>
 
-function stepView ({ step, items }: Standing, around: Around, provider: Provider, refusal: Reason | null): object {
+function stepView ({ step, items }: Standing, around: Around, provider: Provider, none: WhyNot): object {
   return {
     id: step.id,
     kind: step.kind,
@@ -84,11 +90,11 @@ function stepView ({ step, items }: Standing, around: Around, provider: Provider
     fields: step.fields,
     ...(step.kind === 'choice' && { choices: step.choices.map(choice => choiceView(choice, around.facts)) }),
     ...(step.kind === 'select' && { empty: step.empty }),
-    items: items.map(item => itemView(step, item, around, provider, refusal))
+    items: items.map(item => itemView(step, item, around, provider, none))
   }
 }
 
-function itemView (step: SetupStep, item: Item, { state, facts, tasks }: Around, provider: Provider, refusal: Reason | null): object {
+function itemView (step: SetupStep, item: Item, { state, facts, tasks }: Around, provider: Provider, none: WhyNot): object {
   const { subject, row, missing } = item
   const connection = state.connections.get(provider.id)
   const about = { account_id: connection?.accountId ?? '', settings: connection?.settings ?? provider.settingsDefaults }
@@ -110,18 +116,21 @@ function itemView (step: SetupStep, item: Item, { state, facts, tasks }: Around,
     done_at: timeOf(row.doneAt),
     checked_at: timeOf(row.checkedAt),
     actions: [...ACTIONS[step.kind].map(action => {
-      const why = notPossible(step, item, action, connection !== undefined, provider, refusal)
-      return { action, label: (action === ACTIONS[step.kind][0] ? step.action : undefined) ?? LABELS[action], method: 'POST', path: `${pathOf(state, provider)}/${step.id}/${action}`, allowed: why === null, why }
-    }), ...switches(step, item, provider, pathOf(state, provider), choice => refusal === null ? whyNot(choice, facts) : sentence(refusal, provider.title))]
+      const why = notPossible(step, item, action, connection !== undefined, provider, none)
+      return { action, label: (action === ACTIONS[step.kind][0] ? step.action : undefined) ?? (step.kind === 'oauth2' && action === 'connect' ? 'Connect' : LABELS[action]), method: 'POST', path: `${pathOf(state, provider)}/${step.id}/${action}`, allowed: why === null, why }
+    }), ...switches(step, item, provider, pathOf(state, provider), choice => none.refusal === null ? whyNot(choice, facts) : sentence(none.refusal, provider.title))]
   }
 }
 
+interface WhyNot { refusal: Reason | null, unavailable: string | null }
+
 /** Why an action cannot be taken now, null where it can. */
-function notPossible (step: SetupStep, { state, missing }: Item, action: string, connected: boolean, provider: Provider, refusal: Reason | null): string | null {
+function notPossible (step: SetupStep, { state, missing }: Item, action: string, connected: boolean, provider: Provider, { refusal, unavailable }: WhyNot): string | null {
   if (refusal !== null) return sentence(refusal, provider.title)
   if (state === 'running') return 'It is being worked on.'
   if (state === 'blocked' || missing.length > 0) return `First: ${missing.map(need => provider.setup.find(({ id }) => id === need)?.title ?? need).join(', ')}.`
   if (state === 'not_needed' && !connects(step)) return 'Another way was chosen, which does without this step.'
+  if (step.kind === 'oauth2' && action === 'connect' && unavailable !== null) return unavailable
   if (ASKS.has(action) && !connected) return sentence('not_connected', provider.title)
   if (step.kind === 'task') return notBegun(action, state)
   if (action === 'check' && state === 'not_needed') return OTHER_WAY
@@ -150,10 +159,6 @@ function isTypeDone (type: string, standings: readonly Standing[], { groups }: S
   const group = [...groups].find(([, types]) => types.includes(type))?.[0] ?? ''
   return standings.every(({ step, items }) => step.optional || items.filter(({ subject }) => subject === '' || subject === type || subject === group)
     .every(({ state, counts }) => state === 'done' || state === 'not_needed' || !counts))
-}
-
-function sayingOf (step: SetupStep, reason: Reason | null, provider: Provider): string | null {
-  return reason && (step.says[reason] ?? sentence(reason, provider.title))
 }
 
 function resetText (provider: Provider, groups: ReadonlyArray<{ waiting: number }>): string {

@@ -78,7 +78,17 @@ function isLookedAfter (step: SetupStep, { state, row }: Item): boolean {
 async function learn (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
   const connection = row.action === 'connect' ? await pending(state, provider, step, options) : state.connections.get(provider.id)
   if (connection === undefined || connection.secrets === null) return { is: 'known', state: 'failed', reason: connection === undefined ? 'not_connected' : 'credentials_unreadable', detail: null }
-  const subject = { provider, connection: connection as OpenConnection }
+  if (connection.oauth !== null && connection.oauth.brokenAt !== null) return ENDED
+  const learnt = await asking(state, provider, step, row, connection as OpenConnection, options)
+  // What was asked may have been the first to find out.
+  const now = learnt.is === 'later' && connection.oauth !== null ? (await options.shops.byKey(state.shop.key)).connections.get(provider.id) : undefined
+  return (now?.oauth?.brokenAt ?? null) === null ? learnt : ENDED
+}
+
+const ENDED: Learnt = { is: 'known', state: 'failed', reason: 'credentials_refused', detail: null }
+
+async function asking (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, connection: OpenConnection, options: SetupOptions): Promise<Learnt> {
+  const subject = { provider, connection }
   const { accountId, settings } = connection
   const { id, name, domain } = state.shop
   switch (step.kind) {
@@ -125,7 +135,7 @@ async function pending (state: ShopState, provider: Provider, step: SetupStep, o
   const secrets = Object.fromEntries(rows.map(({ field, key_id: keyId, version, sealed }) =>
     [String(field), options.vault.open({ shop: state.shop.id, provider: provider.id, field: String(field) }, { keyId: String(keyId), version: Number(version), sealed: sealed as Uint8Array })]))
   const account = accountOf(provider, { accountId: null, secrets }, {}, options.vault)
-  return { id: null, provider: provider.id, platform: false, auth: step.auth as string, accountId: '', accountKey: await accountKeyOf(provider, account, options), account, name: '', settings: provider.settingsDefaults, ready: [], setUp: [], secrets }
+  return { id: null, provider: provider.id, platform: false, auth: step.auth as string, accountId: '', accountKey: await accountKeyOf(provider, account, options), account, name: '', settings: provider.settingsDefaults, ready: [], setUp: [], secrets, oauth: null }
 }
 
 /** What was learnt, with all that follows from it, in one unit. True where it made a connection. */

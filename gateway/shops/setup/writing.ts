@@ -1,7 +1,7 @@
 // What follows from a change of a step: its row, the groups that may send by it, and with them the queues. One unit.
 
 import type { Provider, Runtime, Step } from '../../contract.ts'
-import { adjustStep, connectionSteps, isSameAccount, type Connection } from '../connections.ts'
+import { adjustStep, connectionSteps, isSameAccount, type Connection, type Grant } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
 import { withConnection } from '../state.ts'
 import type { Vault } from '../vault.ts'
@@ -38,29 +38,39 @@ export interface Proven { pending: Connection, account: { id: string | null, nam
 /** Credentials that are good: the connection, and nothing of what was set up at another account. */
 export function connected ({ state, provider, facts }: Place, row: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: { vault: Vault, runtime: Runtime }): Written {
   const before = state.connections.get(provider.id) ?? null
-  const same = isSameAccount({ accountId: before?.accountId ?? lastAccount(facts) }, id)
-  const forgotten = same ? [] : [...facts.rows.values()].filter(one => one.step !== row.step)
+  const last = before ?? lastConnected(facts)
+  const same = isSameAccount({ accountId: last?.accountId ?? '' }, id)
+  const sameWay = last === null || last.auth === pending.auth
+  const verifies = new Set(facts.steps.filter(({ kind }) => kind === 'verify').map(step => step.id))
+  // What is sent by another way may be filed elsewhere at the provider, where nothing that was verified listens.
+  const forgotten = [...facts.rows.values()].filter(one => one.step !== row.step && (!same || (!sameWay && verifies.has(one.step))))
   const given = same ? before?.settings ?? settingsChosen(facts) : settingsKept(before, provider)
-  const input = { auth: pending.auth, secrets: pending.secrets as Record<string, string>, accountId: id, name, settings: given, ready: same ? before?.ready ?? [] : [] }
+  const input = { auth: pending.auth, secrets: pending.secrets as Record<string, string>, accountId: id, name, settings: given, ready: same && sameWay ? before?.ready ?? [] : [] }
   const { account, steps } = connectionSteps(state.shop, provider, input, before, tools)
-  const rows = new Map(same ? facts.rows : []).set(keyOf(row.step, ''), row)
+  const oauth = row.given['oauth'] === undefined ? null : { ...row.given['oauth'] as Grant, version: (before?.oauth?.version ?? 0) + 1 }
+  const gone = new Set(forgotten.map(one => keyOf(one.step, one.subject)))
+  const rows = new Map(same ? [...facts.rows].filter(([key]) => !gone.has(key)) : []).set(keyOf(row.step, ''), row)
   const setUp = groupsSetUp({ ...facts, rows, connection: { ...pending, settings: { ...provider.settingsDefaults, ...given } } })
   return {
     steps: [
       ...steps, ...more,
+      ...(oauth === null ? [] : [{ name: 'put_grant', params: { ...at(state, provider), oauth: JSON.stringify(oauth) } }]),
       ...forgotten.map(one => forgetStep(at(state, provider), one)),
       putStep(at(state, provider), { ...row, given: { account_id: id ?? '' } }),
       { name: 'set_up', params: { ...at(state, provider), set_up: JSON.stringify(setUp), ready: JSON.stringify(input.ready) } }
     ],
-    after: withConnection(state, provider.id, { platform: false, account, ready: input.ready, setUp, secrets: input.secrets }),
+    after: withConnection(state, provider.id, { platform: false, account, ready: input.ready, setUp, secrets: input.secrets, oauth }),
     frees: true
   }
 }
 
-/** The account that was connected last, by whichever way, '' where it is not known. */
-function lastAccount ({ steps, rows }: SetupFacts): string {
-  const known = steps.filter(connects).map(({ id }) => rowAt(rows, id, '')).filter(({ given }) => typeof given['account_id'] === 'string' && given['account_id'] !== '')
-  return String(known.toSorted((a, b) => (b.askedAt ?? 0) - (a.askedAt ?? 0))[0]?.given['account_id'] ?? '')
+/** The account that was connected last, and how, where there is none now. */
+function lastConnected ({ steps, rows }: SetupFacts): { accountId: string, auth: string | null } | null {
+  const known = steps.filter(connects).flatMap(({ id, auth }) => {
+    const { given, checkedAt } = rowAt(rows, id, '')
+    return typeof given['account_id'] === 'string' ? [{ accountId: given['account_id'], auth, at: checkedAt ?? 0 }] : []
+  })
+  return known.toSorted((a, b) => b.at - a.at)[0] ?? null
 }
 
 /** What was selected before the connection was taken away. */

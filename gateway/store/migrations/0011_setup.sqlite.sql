@@ -47,5 +47,37 @@ create table setup_tasks (
 alter table connections add column name text not null default '';
 alter table connections add column set_up text not null default '[]';
 
+-- What is known of the tokens of a connection by OAuth, as JSON; null for any other.
+alter table connections add column oauth text;
+
 -- What was done to a shop, newest first.
 create index audit_shop on audit (shop, at) where shop is not null;
+
+-- Merchants on their way to a provider and back, by the hash of what only their browser knows: the ticket that sends them, and the
+-- state that comes back. Each is good once.
+create table oauth_flows (
+  hash text primary key,
+  kind text not null,
+  shop_key integer not null references shops,
+  provider text not null,
+  step text not null,
+  actor text not null,
+  return_url text,
+  created_at integer not null,
+  used_at integer,
+  followed_by text
+) strict, without rowid;
+create index oauth_flows_created on oauth_flows (created_at);
+
+-- Refresh tokens of connections that are gone: the provider is yet to be told.
+create table oauth_revocations (
+  id text primary key,
+  shop text not null,
+  provider text not null,
+  key_id text not null,
+  version integer not null,
+  sealed blob not null,
+  tries integer not null default 0,
+  due_at integer not null
+) strict, without rowid;
+create index oauth_revocations_due on oauth_revocations (due_at);

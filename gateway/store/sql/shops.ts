@@ -40,7 +40,7 @@ export const shops = (d: Dialect) => ({
     values (:id, :shop_key, :provider, :auth, :account_id,
       (select account_key from accounts where provider = :provider and account = :account), :name, :settings, :ready, :set_up, :now, :now)
     on conflict (shop_key, provider) do update set auth = :auth, account_id = :account_id, account_key = excluded.account_key,
-      name = :name, settings = :settings, ready = :ready, set_up = :set_up, updated_at = :now`,
+      name = :name, settings = :settings, ready = :ready, set_up = :set_up, oauth = null, updated_at = :now`,
   // These settings alone; the row is there already, but for a shop that had chosen none at an account that is not its own.
   adjust_connection: `
     insert into connections (id, shop_key, provider, auth, account_id, account_key, settings, ready, created_at, updated_at)
@@ -49,7 +49,7 @@ export const shops = (d: Dialect) => ({
     on conflict (shop_key, provider) do update set settings = ${d.merged('connections.settings', ':settings')}, updated_at = :now`,
   delete_connection: 'delete from connections where shop_key = :shop_key and provider = :provider',
   connections: `
-    select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, c.name, c.set_up, a.account
+    select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, c.name, c.set_up, c.oauth, a.account
     from connections c join accounts a on a.account_key = c.account_key where c.shop_key = :shop_key`,
   put_secret: `
     insert into secrets (connection_key, field, key_id, version, sealed)
