@@ -30,7 +30,7 @@ const FIXES: Partial<Record<FoundCode, string>> = {
   coming_soon: 'Choose another provider until this one is there.',
   plan_too_low: 'Upgrade to a plan that includes {provider}, or choose another provider.',
   not_connected: 'Connect the {provider} account; what is not too old goes out then.',
-  wrong_key: 'Take the complete key from {provider} and connect again.',
+  wrong_key: 'Connect {provider} again; where a key is pasted, take the complete one.',
   scopes_missing: 'Grant {provider}\'s missing permissions, and connect again.',
   no_keywords: 'Create one at {provider}, refresh the list and choose it.',
   selection_gone: 'Refresh the list and choose again.',
