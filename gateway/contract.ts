@@ -412,6 +412,8 @@ export interface TaskCheckContext {
   types: readonly string[]
   /** `auth`: the way of authorization it was connected by. */
   connection: { auth: string, account_id: string, settings: Record<string, unknown> }
+  /** What the platform chose of the manifest's options. */
+  options: Record<string, unknown>
   /** JSON as it was saved last; null where nothing was. */
   done: unknown
   ask: Ask

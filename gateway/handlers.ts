@@ -2,6 +2,7 @@
 
 import type { Config, Provider, Runtime, Store } from './contract.ts'
 import type { Deliver } from './delivery/deliver.ts'
+import { scrub } from './delivery/flight.ts'
 import { judge } from './delivery/judge.ts'
 import { reconcile } from './delivery/reconcile.ts'
 import { digest } from './events/accept.ts'
@@ -72,6 +73,7 @@ export function settingUp ({ store, runtime, vault, shops, deliver, config, prov
     sample: type => (schemas().get(type)?.examples[0] ?? null) as Record<string, unknown> | null,
     ask: (connection, request, scope, proven) => deliver.ask(connection, request, scope, proven),
     judge: (answer, provider, settings) => judge(answer, provider, settings, runtime.now()),
+    scrub,
     look,
     publicUrl,
     notPossible: provider => notPossible(provider, config(), publicUrl())

@@ -65,7 +65,7 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
   const place = { shop_key: shop.key, provider: provider.id }
   const now = runtime.now()
   const kept = before !== null && isSameAccount(before, input.accountId) ? before : null
-  const setUp = kept?.setUp ?? []
+  const setUp = before !== null && before.auth === way && isProvenSame(before, input) ? before.setUp : []
   return {
     account,
     setUp,
@@ -95,6 +95,11 @@ export function revocationSteps (shop: ShopOf, { provider, oauth, secrets }: Con
 export function disconnectSteps (shop: ShopOf, provider: string, connection: Connection | undefined, tools: { vault: Vault, runtime: Runtime }): Step[] {
   const params = { shop_key: shop.key, provider }
   return [...(connection ? revocationSteps(shop, connection, tools) : []), { name: 'drop_secrets', params }, { name: 'delete_connection', params }]
+}
+
+/** The same credentials, or an account that the provider called the same: what was set up by them still is. */
+function isProvenSame ({ accountId, secrets }: Connection, input: ConnectionInput): boolean {
+  return isDeepStrictEqual(secrets, input.secrets) || (accountId !== '' && accountId === input.accountId)
 }
 
 /** What was set up at another account is not set up at this one. Where an id is not known, it is taken for the same. */

@@ -116,8 +116,8 @@ class Flows {
 
   /** The metric's id; where Klaviyo has none of its name yet, an event that triggers nothing makes it. */
   async #findMetric (type: string, metric: string): Promise<TaskResult | null> {
-    const { id, connection, now, sample } = this.#context
-    const integration = connection.auth === 'api_key' ? 'API' : 'STOQ' // what is sent with a private key belongs to Klaviyo's own "API"
+    const { id, connection, options, now, sample } = this.#context
+    const integration = connection.auth === 'api_key' ? 'API' : String(options['app_name']) // what is sent with a private key belongs to Klaviyo's own "API"
     const metrics = await list(this.#context, 'metrics', { integration })
     if (metrics.is !== 'ok') return metrics.is === 'stop' ? metrics.result : later(0, 'answer_unreadable')
     const found = metrics.items.find(one => nameOf(one) === metric && (one.attributes?.['integration'] as { name?: unknown } | undefined)?.name === integration)

@@ -157,8 +157,13 @@ t.test('#48: what a provider says of an error is shown escaped and cut, and noth
   refused(t, page, /Lantern answered: &#60;script&#62;/, 'escaped')
   t.notMatch(page.text, /<script/)
   t.ok(page.text.length < 1500, 'cut')
-  refused(t, await fork(browser).get(`${app.url}/oauth/lantern/callback?error=access_denied&state=${state}`), /Lantern answered: access_denied\. Start again/, 'without a description')
-  refused(t, await fork(browser).get(`${app.url}/oauth/lantern/callback?error=a&error=<b>`), /Lantern answered: /, 'twice')
+  refused(t, await fork(browser).get(`${app.url}/oauth/lantern/callback?error=access_denied&state=${state}`), /This link has expired/, 'said once')
+  refused(t, await new Browser().get(`${app.url}/oauth/lantern/callback?error=access_denied&error_description=words+of+a+stranger`), /This link has expired/, 'nobody asked for')
+  for (const [error, shown] of [['error=access_denied', /Lantern answered: access_denied\. Start again/], ['error=a&error=<b>', /Lantern answered: /]] as const) {
+    const another = new Browser()
+    const given = new URL(await allowed(another, (await link(app)).body.authorize.url)).searchParams.get('state')
+    refused(t, await another.get(`${app.url}/oauth/lantern/callback?${error}&state=${given}`), shown, error)
+  }
   t.equal((await seen(app)).exchanges, 0)
   t.equal(await connectionOf(app), null)
 })

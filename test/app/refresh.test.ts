@@ -144,7 +144,7 @@ t.test('what is disconnected while its token is renewed does not come back, and 
   await app.post(anEvent('between'))
   await until(async () => (await seen(app)).refreshes === 1)
   await app.ask('DELETE', `/v1/shops/${SHOP}/providers/lantern/connection`)
-  await until(async () => (await app.query('select 1 from oauth_revocations')).length === 2)
+  await until(async () => (await app.query('select 1 from oauth_revocations')).length + (await seen(app)).revoke_calls >= 2) // the first may be ended by then
   t.equal(await connectionOf(app), null)
   t.equal((await app.query("select 1 from secrets where field = 'access_token'")).length, 0)
 })

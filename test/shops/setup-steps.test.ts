@@ -25,7 +25,8 @@ function asking (answers: (asked: Asked) => Answer): Asking & { asked: Asked[] }
       asked.push(one)
       return answers(one)
     },
-    judge: (given, by, settings) => judge(given, by, settings, 0)
+    judge: (given, by, settings) => judge(given, by, settings, 0),
+    scrub: text => text
   }
 }
 

@@ -42,8 +42,9 @@ export interface GrantsOptions {
 
 /** What this gateway has seen of a connection's tokens. */
 interface Seen {
-  /** The newest that is known. */
+  /** The newest that is known, and since when: a connection that is made anew begins at the first. */
   version: number
+  obtainedAt: number
   /** Refused by the provider; not used any more. */
   refused: number
   /** Obtained because the one before was refused, and not taken by the provider yet. */
@@ -141,9 +142,11 @@ export class Grants implements Fresh {
     return sender
   }
 
-  #seenOf (id: string, { version }: Grant): Seen {
-    const seen = this.#seen.get(id) ?? { version, refused: 0, unproven: 0, notBefore: 0, reason: 'deferred', running: null }
-    seen.version = Math.max(seen.version, version)
+  #seenOf (id: string, { version, obtainedAt }: Grant): Seen {
+    const known = this.#seen.get(id)
+    const isAnew = known !== undefined && version < known.version && obtainedAt > known.obtainedAt
+    const seen: Seen = known === undefined || isAnew ? { version, obtainedAt, refused: 0, unproven: 0, notBefore: 0, reason: 'deferred', running: known?.running ?? null } : known
+    if (version >= seen.version) Object.assign(seen, { version, obtainedAt })
     if (!this.#seen.has(id) && this.#seen.size >= KNOWN_MAX) this.#forgetOne()
     this.#seen.set(id, seen)
     return seen

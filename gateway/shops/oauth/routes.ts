@@ -82,12 +82,12 @@ async function between (scope: FastifyInstance, { provider, way, client }: Party
   scope.get<{ Querystring: Query }>(callbackPath(provider.id), async (request, reply) => {
     const { query, cookies } = request
     forget(reply)
-    if (query['error'] !== undefined) return failed(reply, `${provider.title} answered: ${quoted(query['error_description'] ?? query['error'])}. Start again from your app.`)
     const state = isSame(query['state'], cookies[names.state]) ? query['state'] as string : null
     const verifier = cookies[names.verifier]
     if (state === null || verifier === undefined || !VERIFIER.test(verifier)) throw new Expired()
     const flow = await finish(provider.id, state, options)
     if (flow === null) throw new Expired()
+    if (query['error'] !== undefined) return failed(reply, `${provider.title} answered: ${quoted(query['error_description'] ?? query['error'])}. Start again from your app.`)
     const callback = new URLSearchParams(request.url.slice(request.url.indexOf('?') + 1))
     const granted = await exchange(way, client, { callback, state, redirectUri: redirectUri(), verifier }, options.calling(provider.id))
     if (granted.is === 'ours') options.onError(new Error(`${provider.id} refuses the platform's app: ${granted.detail}`))

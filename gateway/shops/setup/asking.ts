@@ -13,6 +13,8 @@ export interface Asking {
   ask (connection: OpenConnection, request: string | PreparedRequest, scope: object, proven?: boolean): Promise<Answer>
   /** What an answer means, as it would for a delivery. */
   judge (answer: Answer, provider: Provider, settings: Record<string, unknown>): Outcome
+  /** Without the credentials, where a provider repeats them. */
+  scrub (text: string | null, connection: OpenConnection): string | null
 }
 
 /** `later`: nothing is known, so it is worth another try. */

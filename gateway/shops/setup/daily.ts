@@ -4,13 +4,15 @@ import type { Runtime, Step, Store } from '../../contract.ts'
 
 const PAGE = 500
 const DAY_MS = 24 * 3_600_000
+const FROM_THE_START = '0'
 /** Between two pages, so that a large day is no burst; and between two connections of one, up to this. */
 const APART_MS = 60_000
 
-/** A recurring job: puts one for each connection, a page at a time. */
-export async function recheckDaily (cursor: string | null, { store, runtime }: { store: Store, runtime: Runtime }): Promise<{ dueAt: number, cursor: string | null }> {
-  const rows = await store.read('connections_after', { after: Number(cursor ?? 0), limit: PAGE })
+/** A recurring job: puts one for each connection, a page at a time; for the first time a day after the gateway's first start. */
+export async function recheckDaily (cursor: string | null, { store, runtime }: { store: Store, runtime: Runtime }): Promise<{ dueAt: number, cursor: string }> {
   const now = runtime.now()
+  if (cursor === null) return { dueAt: now + DAY_MS, cursor: FROM_THE_START }
+  const rows = await store.read('connections_after', { after: Number(cursor), limit: PAGE })
   const steps: Step[] = rows.map(row => ({
     name: 'put_job',
     params: {
@@ -20,5 +22,5 @@ export async function recheckDaily (cursor: string | null, { store, runtime }: {
   }))
   if (steps.length > 0) await store.commit(steps)
   const last = rows.at(-1)
-  return rows.length === PAGE ? { dueAt: now + APART_MS, cursor: String(last?.connection_key) } : { dueAt: now + DAY_MS, cursor: null }
+  return rows.length === PAGE ? { dueAt: now + APART_MS, cursor: String(last?.connection_key) } : { dueAt: now + DAY_MS, cursor: FROM_THE_START }
 }

@@ -21,6 +21,7 @@ export function checkContext ({ state, provider, row, connection, types }: TaskS
     group: row.subject,
     types,
     connection: { auth, ...about },
+    options: provider.options,
     done,
     ask: (request, map) => options.ask(connection, request, { connection: about, map }),
     judge: answer => answer.kind === 'not_sent' && answer.code === 'NOT_MAPPED' ? { is: 'rejected', reason: 'mapping_failed', detail: answer.message } : options.judge(answer, provider, settings),

@@ -191,8 +191,8 @@ export class Setup {
     const { shop, provider, step, subject, action } = act
     await this.#o.shops.alter(shop, async state => {
       const row = rowAt((await factsOf(state, provider, this.#o)).rows, step, subject)
-      if (row.action !== null) return null
       const accountKey = connectionOf(state, provider)
+      if (row.action !== null) return { steps: [this.#job(act, state, accountKey)] } // under way, or its job is gone
       return {
         steps: [
           putStep(at(state, provider), { ...row, reason: null, detail: null, found: {}, action, askedAt: this.#o.runtime.now() }),
@@ -256,7 +256,7 @@ export class Setup {
     const { store, runtime } = this.#o
     const { shop: { key } } = await this.#o.shops.alter(shop, async state => {
       const row = rowAt((await factsOf(state, provider, this.#o)).rows, step, subject)
-      if (row.action !== null && row.action !== 'connect' && runtime.now() - (row.askedAt ?? 0) < MINUTE_MS) return null
+      if (action !== 'connect' && row.action !== null && runtime.now() - (row.askedAt ?? 0) < MINUTE_MS) return null
       if (limited) await this.#limit(shop, `setup.${action}`) // here, so that of many at once no more get through
       return {
         steps: [

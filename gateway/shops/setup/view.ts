@@ -49,7 +49,7 @@ export function setupView ({ state, standings, facts, held, tasks }: Standings, 
     event_types: types,
     summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
     warnings: warningsOf({ state, standings: standings.filter(({ step }) => unavailable === null || step.kind !== 'oauth2'), held }, provider, groups, active),
-    steps: standings.map(standing => stepView(standing, { state, facts, tasks }, provider, { refusal, unavailable })),
+    steps: standings.map(standing => stepView(standing, { state, facts, tasks, held }, provider, { refusal, unavailable })),
     reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }
   }
 }
@@ -75,7 +75,7 @@ function warningsIn ({ found }: Item['row']): string[] {
   return [...findings.filter(({ ok, warns }) => warns && ok === false).map(({ text }) => text), ...(found['warnings'] ?? []) as string[]]
 }
 
-type Around = Pick<Standings, 'state' | 'facts' | 'tasks'>
+type Around = Pick<Standings, 'state' | 'facts' | 'tasks' | 'held'>
 
 function stepView ({ step, items }: Standing, around: Around, provider: Provider, none: WhyNot): object {
   return {
@@ -94,15 +94,16 @@ function stepView ({ step, items }: Standing, around: Around, provider: Provider
   }
 }
 
-function itemView (step: SetupStep, item: Item, { state, facts, tasks }: Around, provider: Provider, none: WhyNot): object {
+function itemView (step: SetupStep, item: Item, { state, facts, tasks, held }: Around, provider: Provider, none: WhyNot): object {
   const { subject, row, missing } = item
   const connection = state.connections.get(provider.id)
   const about = { account_id: connection?.accountId ?? '', settings: connection?.settings ?? provider.settingsDefaults }
+  const reason = connects(step) && item.state === 'failed' ? held ?? row.reason : row.reason // what the account is refused for outlasts a check that found out nothing
   return {
     subject: subject || null,
     state: item.state,
-    reason: row.reason,
-    sentence: sayingOf(step, row.reason, provider),
+    reason,
+    sentence: sayingOf(step, reason, provider),
     detail: row.detail,
     missing,
     ...(step.per === 'alert_type' && { trigger: provider.trigger(subject, about), variables: provider.variables[subject] ?? [] }),

@@ -75,19 +75,15 @@ function isLookedAfter (step: SetupStep, { state, row }: Item): boolean {
   return (step.kind === 'select' || step.kind === 'verify' || step.kind === 'task') && (state === 'done' || (state === 'failed' && row.doneAt !== null))
 }
 
+/** What the provider's answer says of a step; its words never with the credentials in them. */
 async function learn (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
   const connection = row.action === 'connect' ? await pending(state, provider, step, options) : state.connections.get(provider.id)
   if (connection === undefined || connection.secrets === null) return { is: 'known', state: 'failed', reason: connection === undefined ? 'not_connected' : 'credentials_unreadable', detail: null }
-  if (connection.oauth !== null && connection.oauth.brokenAt !== null) return ENDED
-  const learnt = await asking(state, provider, step, row, connection as OpenConnection, options)
-  // What was asked may have been the first to find out.
-  const now = learnt.is === 'later' && connection.oauth !== null ? (await options.shops.byKey(state.shop.key)).connections.get(provider.id) : undefined
-  return (now?.oauth?.brokenAt ?? null) === null ? learnt : ENDED
+  const learnt = await learnBy(connection as OpenConnection, state, provider, step, row, options)
+  return { ...learnt, detail: options.scrub(learnt.detail, connection as OpenConnection) }
 }
 
-const ENDED: Learnt = { is: 'known', state: 'failed', reason: 'credentials_refused', detail: null }
-
-async function asking (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, connection: OpenConnection, options: SetupOptions): Promise<Learnt> {
+async function learnBy (connection: OpenConnection, state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
   const subject = { provider, connection }
   const { accountId, settings } = connection
   const { id, name, domain } = state.shop

@@ -1,6 +1,6 @@
 // What follows from a change of a step: its row, the groups that may send by it, and with them the queues. One unit.
 
-import type { Provider, Runtime, Step } from '../../contract.ts'
+import type { Provider, Runtime, SetupKind, Step } from '../../contract.ts'
 import { adjustStep, connectionSteps, isSameAccount, type Connection, type Grant } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
 import { withConnection } from '../state.ts'
@@ -8,6 +8,9 @@ import type { Vault } from '../vault.ts'
 import { at } from './facts.ts'
 import { connects, groupsSetUp, type SetupFacts } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, type StepRow } from './rows.ts'
+
+/** Steps about what there is at the provider. */
+const AT_PROVIDER: ReadonlySet<SetupKind> = new Set(['task', 'verify', 'test_event', 'confirm'])
 
 export interface Written { steps: Step[], after?: ReturnType<typeof withConnection>, frees?: boolean }
 export interface Place { state: ShopState, provider: Provider, facts: SetupFacts }
@@ -41,9 +44,9 @@ export function connected ({ state, provider, facts }: Place, row: StepRow, { pe
   const last = before ?? lastConnected(facts)
   const same = isSameAccount({ accountId: last?.accountId ?? '' }, id)
   const sameWay = last === null || last.auth === pending.auth
-  const verifies = new Set(facts.steps.filter(({ kind }) => kind === 'verify').map(step => step.id))
-  // What is sent by another way may be filed elsewhere at the provider, where nothing that was verified listens.
-  const forgotten = [...facts.rows.values()].filter(one => one.step !== row.step && (!same || (!sameWay && verifies.has(one.step))))
+  const atProvider = new Set(facts.steps.filter(({ kind }) => AT_PROVIDER.has(kind)).map(step => step.id))
+  // What is sent by another way may be filed elsewhere at the provider, where nothing that was made or verified listens.
+  const forgotten = [...facts.rows.values()].filter(one => one.step !== row.step && (!same || (!sameWay && atProvider.has(one.step))))
   const given = same ? before?.settings ?? settingsChosen(facts) : settingsKept(before, provider)
   const input = { auth: pending.auth, secrets: pending.secrets as Record<string, string>, accountId: id, name, settings: given, ready: same && sameWay ? before?.ready ?? [] : [] }
   const { account, steps } = connectionSteps(state.shop, provider, input, before, tools)
