@@ -1,21 +1,10 @@
 // What others may try on a merchant's way to a provider and back.
 
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { movable } from '../helpers/app.ts'
-import { allowed, Browser, connect, connectionOf, lanternConfig, LANTERN_ENTRY, link, makeLanternApp, seen, startLanternApp, type Page } from '../helpers/lantern.ts'
+import { allowed, Browser, connect, connectionOf, LANTERN_ENTRY, lanternConfig, link, makeLanternApp, refused, seen, startLanternApp } from '../helpers/lantern.ts'
 
 const EXPIRED = /This link has expired\. Start again from your app\./
-
-/** No page of ours tells anybody anything, runs anything or is kept. */
-function harmless (t: Test, { headers }: Page): void {
-  t.match(headers, { 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'content-security-policy': /default-src 'none'/, 'x-content-type-options': 'nosniff' })
-}
-
-function refused (t: Test, page: Page, text: RegExp, name: string): void {
-  t.equal(page.status, 400, name)
-  t.match(page.text, text, name)
-  harmless(t, page)
-}
 
 t.test('#41: a callback without state, with a foreign, used or late one, or with another shop\'s, is refused and changes nothing', async t => {
   const { runtime, advance } = movable()

@@ -1,22 +1,11 @@
 // A merchant allows the app in the browser: from the link to the connection, and to its end.
 
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { anEvent, until, type Body } from '../helpers/app.ts'
-import { Browser, choose, connect, connectionOf, lanternConfig, LANTERN_ENV, link, order, SCOPES, seen, startLanternApp, type Page } from '../helpers/lantern.ts'
+import { Browser, choose, connect, connectionOf, harmless, LANTERN_ENV, lanternConfig, link, order, refused, SCOPES, seen, startLanternApp } from '../helpers/lantern.ts'
 import { itemOf, SHOP, shown, stepOf } from '../helpers/setup.ts'
 
 const PATH = `/v1/shops/${SHOP}/providers/lantern/setup`
-
-/** No page of ours tells anybody anything, runs anything or is kept. */
-function harmless (t: Test, { headers }: Page): void {
-  t.match(headers, { 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'content-security-policy': /default-src 'none'/, 'x-content-type-options': 'nosniff' })
-}
-
-function refused (t: Test, page: Page, text: RegExp, name: string): void {
-  t.equal(page.status, 400, name)
-  t.match(page.text, text, name)
-  harmless(t, page)
-}
 
 t.test('a merchant connects in the browser: tokens sealed, the account known, messages go out', async t => {
   const app = await startLanternApp(t)

@@ -2,6 +2,7 @@
 // once, and ends the whole grant at a second use. What else it does is ordered; what happened there can be asked for.
 
 import { join } from 'node:path'
+import type { Test } from 'tap'
 import { request } from 'undici'
 import { CONFIG, makeApp, type Answered, type App, type AppOptions, type Body } from './app.ts'
 import type { Folder } from './made-providers.ts'
@@ -244,4 +245,16 @@ export async function choose (app: Asks, shop = SHOP): Promise<void> {
 
 export async function connectionOf (app: Asks, shop = SHOP): Promise<Body> {
   return (await app.ask('GET', `/v1/shops/${shop}/providers/lantern`)).body.connection as Body
+}
+
+/** No page of ours tells anybody anything, runs anything or is kept. */
+export function harmless (t: Test, { headers }: Page): void {
+  t.match(headers, { 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'content-security-policy': /default-src 'none'/, 'x-content-type-options': 'nosniff' })
+}
+
+/** A refusal in words, on such a page. */
+export function refused (t: Test, page: Page, text: RegExp, name: string): void {
+  t.equal(page.status, 400, name)
+  t.match(page.text, text, name)
+  harmless(t, page)
 }
