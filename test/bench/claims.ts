@@ -18,23 +18,29 @@ const nothing: StoreEvents = { taken: async () => {}, asked: async () => {}, los
 
 export interface Place { kind: Kind, /** Folder of the file, or URL of an empty database. */ at: string }
 
-/** Median milliseconds of one claim with `waiting` deliveries spread over `accounts`, from the look at the queues to the rows in hand. */
-export async function claimMs (place: Place, waiting: number, accounts: number): Promise<number> {
-  await (await opened(place)).close() // makes the tables
-  await fill(place, waiting, accounts)
-  const store = await opened(place)
-  const times: number[] = []
+export interface Side { place: Place, waiting: number, accounts: number }
+
+/**
+ * Median milliseconds of one claim on each side, from the look at the queues to the rows in hand: `waiting` deliveries are spread over
+ * `accounts`. All sides are filled first, then claimed from by turns, so that whatever else the machine does meets them alike.
+ */
+export async function claimMs (sides: readonly Side[]): Promise<number[]> {
+  for (const { place } of sides) await (await opened(place)).close() // makes the tables
+  for (const side of sides) await fill(side)
+  const stores = await Promise.all(sides.map(({ place }) => opened(place)))
+  const times = sides.map((): number[] => [])
   try {
     for (let i = 0; i < CLAIMS; i++) {
-      const account = 1 + Math.floor(i * accounts / CLAIMS) % accounts
-      const startedAt = performance.now()
-      await claim(store, account)
-      times.push(performance.now() - startedAt)
+      for (const [n, { accounts }] of sides.entries()) {
+        const startedAt = performance.now()
+        await claim(stores[n] as Store, 1 + Math.floor(i * accounts / CLAIMS) % accounts)
+        times[n]?.push(performance.now() - startedAt)
+      }
     }
   } finally {
-    await store.close()
+    await Promise.all(stores.map(store => store.close()))
   }
-  return median(times.slice(CLAIMS / 10)) // the first find nothing prepared
+  return times.map(each => median(each.slice(CLAIMS / 10))) // the first find nothing prepared
 }
 
 async function claim (store: Store, account: number): Promise<void> {
@@ -71,7 +77,7 @@ function rows (numbers: (from: number, to: number) => string, waiting: number, a
   ]
 }
 
-async function fill ({ kind, at }: Place, waiting: number, accounts: number): Promise<void> {
+async function fill ({ place: { kind, at }, waiting, accounts }: Side): Promise<void> {
   if (kind === 'sqlite') {
     const db = new DatabaseSync(join(at, 'gateway.db'))
     const numbers = (from: number, to: number): string => `(with recursive row (n) as (select ${from} union all select n + 1 from row where n < ${to}) select n from row)`
@@ -83,5 +89,6 @@ async function fill ({ kind, at }: Place, waiting: number, accounts: number): Pr
   await client.connect()
   for (const sql of rows((from, to) => `generate_series(${from}, ${to}) as row (n)`, waiting, accounts)) await client.query(sql)
   await client.query('vacuum analyze')
+  await client.query('checkpoint') // else it goes on in the background, and each claim beside it; after it each page claimed from costs its image in the log
   await client.end()
 }

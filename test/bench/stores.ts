@@ -3,7 +3,7 @@
 
 import { startCluster, type Cluster } from '../helpers/postgres.ts'
 import type { Listening } from '../helpers/gateway-process.ts'
-import { claimMs, type Kind } from './claims.ts'
+import { claimMs, type Kind, type Side } from './claims.ts'
 import { type Figure, type GatewayOptions, load, type Provider, ratioFigure, SHOP, startGatewayWith, startProvider, type Workspace } from './parts.ts'
 
 export interface CompareOptions { runs: number, quick: boolean, workspace: Workspace }
@@ -69,7 +69,7 @@ class Comparison {
     const large = this.#o.quick ? quick : many
     const figures: Figure[] = []
     for (const kind of ['sqlite', 'postgres'] as const) {
-      const [short, long] = [await this.#claimMs(kind, few), await this.#claimMs(kind, large)]
+      const [short, long] = await claimMs([await this.#side(kind, few), await this.#side(kind, large)]) as [number, number]
       const value = long / short
       figures.push({ name: `(g) ms per claim, ${kind}: ${large.waiting.toLocaleString('en-US')} waiting in ${large.accounts.toLocaleString('en-US')} accounts against 1,000`, gateway: [long], baseline: [short], aim: '<= 1.5', value, shown: `${value.toFixed(2)} (${short.toFixed(2)} and ${long.toFixed(2)} ms)`, met: value <= 1.5 })
     }
@@ -78,8 +78,8 @@ class Comparison {
 
   get #events (): number { return this.#o.quick ? 5000 : 20_000 }
 
-  async #claimMs (kind: Kind, { waiting, accounts }: { waiting: number, accounts: number }): Promise<number> {
-    return await claimMs({ kind, at: kind === 'sqlite' ? this.#o.workspace.folder() : await this.#database() }, waiting, accounts)
+  async #side (kind: Kind, { waiting, accounts }: { waiting: number, accounts: number }): Promise<Side> {
+    return { place: { kind, at: kind === 'sqlite' ? this.#o.workspace.folder() : await this.#database() }, waiting, accounts }
   }
 
   async #database (): Promise<string> {
