@@ -23,6 +23,7 @@ import type { Queue, Shops, ShopState } from './shops/shops.ts'
 import { recentOf } from './shops/diagnosis/recent.ts'
 import { diagnosisRoutes } from './shops/diagnosis/routes.ts'
 import { shopRoutes } from './shops/routes.ts'
+import { activityOf } from './shops/setup/activity.ts'
 import { setupRoutes } from './shops/setup/routes.ts'
 import type { Setup } from './shops/setup/setup.ts'
 import type { Vault } from './shops/vault.ts'
@@ -101,7 +102,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
-  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting) })
+  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting), activity: (state, provider) => activityOf(state, provider, { store, runtime }) })
   diagnosisRoutes(app, {
     shops, config, providers, caller: callerOfRequest,
     channels: channels.filter(channel => !config.channels[channel]?.choices),

@@ -23,10 +23,9 @@ export async function setupKills (): Promise<Array<{ name: string, kills: Kills 
   return await Promise.all(files.map(async file => ({ name: file.slice(ROOT.length + 1), kills: await import(pathToFileURL(file).href) as Kills })))
 }
 
-/** Each request in each way, `times` times. */
+/** Each request `times` times, in each way in turn. */
 export function everyKill ({ MODES, REQUESTS }: Kills, times: number): Kill[] {
-  const once = MODES.flatMap(mode => Array.from({ length: REQUESTS }, (_, i) => ({ at: i + 1, mode })))
-  return Array.from({ length: times }, () => once).flat()
+  return Array.from({ length: times * REQUESTS }, (_, i) => ({ at: 1 + i % REQUESTS, mode: MODES[Math.floor(i / REQUESTS) % MODES.length] as string }))
 }
 
 export function judgeSetup ({ seed, kills, tasks, created, wrong }: Report): { ok: boolean, line: string } {

@@ -1,7 +1,7 @@
 // What every store must keep of how accounts do, and tell of how much waits.
 
 import type { Test } from 'tap'
-import type { Store } from '../../gateway/contract.ts'
+import { STATE, type Store } from '../../gateway/contract.ts'
 import type { Open } from './store.ts'
 import { claim, NOW, one, place, put, sent, type Place } from './store-rows.ts'
 
@@ -70,5 +70,19 @@ export async function health (t: Test, open: Open): Promise<void> {
     t.equal(await took(10), null)
     for (const ms of [100, 200, 600]) await sent(store, at, { settledAt: NOW + ms })
     t.strictSame([await took(10), await took(2), await took(1)], [300, 400, 600])
+  })
+
+  await t.test('what became of a shop\'s latest messages is known by account, apart from other shops on it', async t => {
+    const { store } = await open(t)
+    const at = await place(store)
+    const other = await place(store, { shop: 'other.example' })
+    t.equal(other.accountKey, at.accountKey)
+    const recent = async (limit: number, since = NOW) => (await store.read('recent_of_shop', { account_key: at.accountKey, shop_key: at.shopKey, since, limit })).map(row => ({ ...row })).toSorted((a, b) => Number(a.state) - Number(b.state))
+    t.strictSame(await recent(10), [])
+    await sent(store, at, { settledAt: NOW }) // too long ago
+    for (const ms of [1, 2]) await sent(store, at, { settledAt: NOW + ms })
+    await sent(store, other, { settledAt: NOW + 3 })
+    t.strictSame(await recent(10), [{ state: STATE.delivered, reason: null, messages: 2, settled_at: NOW + 2 }])
+    t.strictSame(await recent(2), [{ state: STATE.delivered, reason: null, messages: 1, settled_at: NOW + 2 }], 'the latest ones of the account')
   })
 }

@@ -2,7 +2,7 @@
 // state, what is said of it, and what can be done, or why not.
 
 import t from 'tap'
-import { movable, until, type Body } from '../helpers/app.ts'
+import { anEvent, movable, until, type Body } from '../helpers/app.ts'
 import { act, choose, flowsFor, itemOf, KEY, KEY_WRONG, pathOf, setUpAll, setupConfig, SHOP, shown, startSetupApp, stateOf, stepOf, world } from '../helpers/setup.ts'
 
 const ALERT = 'back_in_stock.alert'
@@ -216,6 +216,21 @@ t.test('the key was refused later: a warning until it works again, and the step 
   await world(app, { refused: [] })
   const again = (await act(app, 'key/check')).body
   t.match([itemOf(again, 'key').state, itemOf(again, 'key').reason, again.warnings.length, again.summary], ['done', null, 0, '3 of 3 ready'])
+})
+
+t.test('live: what went through on the last day, and the last error in plain words', async t => {
+  const app = await startSetupApp(t)
+  t.equal((await shown(app))['activity'], null, 'nothing is said before there is a connection')
+  await setUpAll(app)
+  await choose(app)
+  t.match(await shown(app), { active: ['sms'], summary: '3 of 3 ready', activity: { delivered: 0, rejected: 0, unknown: 0, at_least: false, last_delivered_at: null, last_error: null } })
+  for (const id of ['e1', 'e2']) await app.post(anEvent(id))
+  for (const id of ['e1', 'e2']) await until(async () => (await app.delivery(id)).state === 'delivered')
+  await app.fault('beacon', { kind: 'status', status: 422, match: { path: '/events' }, times: 1 })
+  await app.post(anEvent('e3'))
+  await until(async () => (await app.delivery('e3')).state === 'rejected')
+  const { activity } = await shown(app)
+  t.match(activity, { delivered: 2, rejected: 1, unknown: 0, at_least: false, last_delivered_at: /^\d{4}-/, last_error: { reason: 'payload_refused', sentence: 'Beacon refused the message.', at: /^\d{4}-/ } })
 })
 
 t.test('reset: what is forgotten, what stays and what becomes of those that wait is said before (C9)', async t => {

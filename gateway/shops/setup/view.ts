@@ -5,6 +5,7 @@ import { sentence, type Reason } from '../../reasons.ts'
 import { isSetUp } from '../route.ts'
 import type { ShopState } from '../shops.ts'
 import { missingScopes } from '../oauth/platform-app.ts'
+import type { Activity } from './activity.ts'
 import { sayingOf } from './saying.ts'
 import { ACTIONS, notBegun, OTHER_WAY, type Standings } from './setup.ts'
 import { switches, taskView } from './task-view.ts'
@@ -23,9 +24,10 @@ export interface ViewOptions {
   notPossible: string | null
   /** Deliveries that wait, by set-up group. */
   waiting: ReadonlyMap<string, number>
+  activity: Activity | null
 }
 
-export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, notPossible: unavailable, waiting }: ViewOptions): object {
+export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, notPossible: unavailable, waiting, activity }: ViewOptions): object {
   const connection = state.connections.get(provider.id)
   const groups = [...facts.groups].map(([group, types]) => ({
     setup_group: group,
@@ -48,6 +50,7 @@ export function setupView ({ state, standings, facts, held, tasks }: Standings, 
     setup_groups: groups,
     event_types: types,
     summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
+    activity,
     warnings: warningsOf({ state, standings: standings.filter(({ step }) => unavailable === null || step.kind !== 'oauth2'), held }, provider, groups, active),
     steps: standings.map(standing => stepView(standing, { state, facts, tasks, held }, provider, { refusal, unavailable })),
     reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }

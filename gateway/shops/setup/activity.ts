@@ -1,0 +1,52 @@
+// What went through a provider lately, for whoever wonders whether it works: how many messages it took, and what it said last
+// of one that it did not take.
+
+import type { Provider, Row, Runtime, Store } from '../../contract.ts'
+import { STATE } from '../../contract.ts'
+import { sentence, type Reason } from '../../reasons.ts'
+import type { ShopState } from '../shops.ts'
+
+const LATELY_MS = 24 * 3_600_000
+/** Looked at, at most: whoever asks looks again every few seconds. */
+const MESSAGES_MAX = 2000
+
+/** Of the messages whose last call ended since then. `at_least`: there are more of them. Times RFC 3339. */
+export interface Activity {
+  since: string
+  delivered: number
+  /** Refused for good. */
+  rejected: number
+  /** May have been sent: a person decides. */
+  unknown: number
+  at_least: boolean
+  last_delivered_at: string | null
+  /** The latest word of the provider that was no acceptance; its message may have gone since. */
+  last_error: { reason: Reason, sentence: string, at: string } | null
+}
+
+/** Null where the shop is not connected. */
+export async function activityOf (state: ShopState, provider: Provider, { store, runtime }: { store: Store, runtime: Runtime }): Promise<Activity | null> {
+  const connection = state.connections.get(provider.id)
+  if (connection === undefined) return null
+  const since = runtime.now() - LATELY_MS
+  const rows = await store.read('recent_of_shop', { account_key: connection.accountKey, shop_key: state.shop.key, since, limit: MESSAGES_MAX })
+  const delivered = rows.filter(row => row.state === STATE.delivered)
+  const failed = latest(rows.filter(row => row.state !== STATE.delivered && row.reason !== null))
+  return {
+    since: timeOf(since),
+    delivered: sum(delivered),
+    rejected: sum(rows.filter(row => row.state === STATE.rejected)),
+    unknown: sum(rows.filter(row => row.state === STATE.unknown)),
+    at_least: sum(rows) >= MESSAGES_MAX,
+    last_delivered_at: delivered.length === 0 ? null : timeOf(latest(delivered)?.settled_at as number),
+    last_error: failed === null ? null : { reason: failed.reason as Reason, sentence: sentence(failed.reason as Reason, provider.title), at: timeOf(failed.settled_at as number) }
+  }
+}
+
+function latest (rows: readonly Row[]): Row | null {
+  return rows.toSorted((a, b) => Number(b.settled_at) - Number(a.settled_at))[0] ?? null
+}
+
+function sum (rows: readonly Row[]): number { return rows.reduce((all, { messages }) => all + Number(messages), 0) }
+
+function timeOf (at: number): string { return new Date(at).toISOString() }
