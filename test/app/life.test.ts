@@ -6,7 +6,7 @@ import { request } from 'undici'
 import { checkNode } from '../../gateway/app.ts'
 import { FaultsFound } from '../../gateway/load.ts'
 import { anEvent, CONFIG, deliveryOf, halfway, makeApp, movable, startApp, until } from '../helpers/app.ts'
-import { onlySqlite } from '../helpers/stores.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 
 const free = () => new Promise<number>((resolve, reject) => {
   const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FaultsFound } from '../../gateway/load.ts'
 import { anEvent, CONFIG, deliveryOf, halfway, makeApp, startApp, until, type App } from '../helpers/app.ts'
-import { onlySqlite } from '../helpers/stores.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 import { configWith, HOOK, hooked, TOKENS, writeSource } from '../sources/hook.ts'
 
 const MIB = 1024 * 1024

@@ -3,7 +3,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { anEvent, CONFIG, deliveryOf, movable, startApp, until, type Answered, type App, type Body } from '../helpers/app.ts'
-import { onlySqlite } from '../helpers/stores.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 
 const DAY_MS = 24 * 3_600_000
 const REFUSED = { status: 422, body: { error: { code: 'GW_REQUEST_INVALID' } } }

@@ -4,7 +4,6 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client, Pool } from 'pg'
-import tap, { type Test } from 'tap'
 import type { Row, Store, StoreEvents } from '../../gateway/contract.ts'
 import { clientConfig } from '../../gateway/store/postgres/connection.ts'
 import { onPostgres } from '../e2e/world.ts'
@@ -20,12 +19,6 @@ const LEASE_MS = 24 * 3_600_000
 const LEASE = '10m'
 const POOL = 2
 const FILE = 'gateway.db'
-
-/** A test about SQLite's file itself: elsewhere there is nothing to test, for this reason. */
-export function onlySqlite (name: string, reason: string, body: (t: Test) => Promise<void>): void {
-  if (storeKind === 'sqlite') tap.test(name, body)
-  else tap.comment(`SQLite only, since ${reason}: ${name}`)
-}
 
 /** A new place without anything in it, gone when the test ends. */
 export async function newPlace (t: Teardown): Promise<Place> {
@@ -106,6 +99,7 @@ export async function storeOfProcess (t: Teardown): Promise<ReturnType<typeof on
 interface Spare { readonly made: string, url: string }
 
 async function newDatabase (): Promise<Spare> {
+  const { default: tap } = await import('tap') // whoever only loads this file, as campaigns do, is no test
   const made = await database(tap)
   return { made, url: made }
 }

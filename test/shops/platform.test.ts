@@ -6,7 +6,7 @@ import t from 'tap'
 import { anEvent, CONFIG, makeApp, movable, until, type Answered, type App, type Body } from '../helpers/app.ts'
 import { HOUSE, HOUSE_ENTRY, HOUSE_ID } from '../helpers/house-provider.ts'
 import { writeFolder } from '../helpers/providers.ts'
-import { onlySqlite } from '../helpers/stores.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
 const WITH_HOUSE = CONFIG.replace('providers:\n', `providers:\n${HOUSE_ENTRY}`).replace('default_provider: courier', 'default_provider: house')

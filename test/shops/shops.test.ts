@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { anEvent, CONFIG, deliveryOf, startApp, until, type Answered, type App, type Body } from '../helpers/app.ts'
-import { onlySqlite } from '../helpers/stores.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 
 const shop = (plan = 'pro', more: object = {}) => ({ name: 'Initech', domain: 'initech.example', plan, ...more })
 const READY = ['back_in_stock', 'preorder']
