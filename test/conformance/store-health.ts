@@ -77,12 +77,13 @@ export async function health (t: Test, open: Open): Promise<void> {
     const at = await place(store)
     const other = await place(store, { shop: 'other.example' })
     t.equal(other.accountKey, at.accountKey)
-    const recent = async (limit: number, since = NOW) => (await store.read('recent_of_shop', { account_key: at.accountKey, shop_key: at.shopKey, since, limit })).map(row => ({ ...row })).toSorted((a, b) => Number(a.state) - Number(b.state))
+    const recent = async (limit: number, since = NOW) => (await store.read('recent_of_shop', { account_key: at.accountKey, shop_key: at.shopKey, since, limit })).map(row => ({ ...row, own: Boolean(row.own) })).toSorted((a, b) => Number(a.own) - Number(b.own))
     t.strictSame(await recent(10), [])
     await sent(store, at, { settledAt: NOW }) // too long ago
     for (const ms of [1, 2]) await sent(store, at, { settledAt: NOW + ms })
     await sent(store, other, { settledAt: NOW + 3 })
-    t.strictSame(await recent(10), [{ state: STATE.delivered, reason: null, messages: 2, settled_at: NOW + 2 }])
-    t.strictSame(await recent(2), [{ state: STATE.delivered, reason: null, messages: 1, settled_at: NOW + 2 }], 'the latest ones of the account')
+    const others = { own: false, state: STATE.delivered, reason: null, messages: 1, settled_at: NOW + 3 }
+    t.strictSame(await recent(10), [others, { ...others, own: true, messages: 2, settled_at: NOW + 2 }])
+    t.strictSame(await recent(2), [others, { ...others, own: true, settled_at: NOW + 2 }], 'the latest ones of the account')
   })
 }

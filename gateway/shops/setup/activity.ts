@@ -7,10 +7,10 @@ import { sentence, type Reason } from '../../reasons.ts'
 import type { ShopState } from '../shops.ts'
 
 const LATELY_MS = 24 * 3_600_000
-/** Looked at, at most: whoever asks looks again every few seconds. */
+/** Looked at, at most, of all shops on the account: whoever asks looks again every few seconds. */
 const MESSAGES_MAX = 2000
 
-/** Of the messages whose last call ended since then. `at_least`: there are more of them. Times RFC 3339. */
+/** Of the messages whose last call ended since then. `at_least`: there may be more of them. Times RFC 3339. */
 export interface Activity {
   since: string
   delivered: number
@@ -29,7 +29,8 @@ export async function activityOf (state: ShopState, provider: Provider, { store,
   const connection = state.connections.get(provider.id)
   if (connection === undefined) return null
   const since = runtime.now() - LATELY_MS
-  const rows = await store.read('recent_of_shop', { account_key: connection.accountKey, shop_key: state.shop.key, since, limit: MESSAGES_MAX })
+  const all = await store.read('recent_of_shop', { account_key: connection.accountKey, shop_key: state.shop.key, since, limit: MESSAGES_MAX })
+  const rows = all.filter(({ own }) => Boolean(own))
   const delivered = rows.filter(row => row.state === STATE.delivered)
   const failed = latest(rows.filter(row => row.state !== STATE.delivered && row.reason !== null))
   return {
@@ -37,7 +38,7 @@ export async function activityOf (state: ShopState, provider: Provider, { store,
     delivered: sum(delivered),
     rejected: sum(rows.filter(row => row.state === STATE.rejected)),
     unknown: sum(rows.filter(row => row.state === STATE.unknown)),
-    at_least: sum(rows) >= MESSAGES_MAX,
+    at_least: sum(all) >= MESSAGES_MAX,
     last_delivered_at: delivered.length === 0 ? null : timeOf(latest(delivered)?.settled_at as number),
     last_error: failed === null ? null : { reason: failed.reason as Reason, sentence: sentence(failed.reason as Reason, provider.title), at: timeOf(failed.settled_at as number) }
   }

@@ -32,11 +32,11 @@ export const SETUP = {
   account_called: 'select account_key from accounts where provider = :provider and account = :account',
   // As many as there are rows of: how often a shop did something lately.
   audit_since: 'select count(*) as times from audit where shop = :shop and at > :since and action = :action',
-  // What became of the latest calls for a shop's messages, by what was made of them.
+  // What became of the latest calls for an account's messages, by what was made of them, those of a shop apart.
   recent_of_shop: `
-    select d.state, d.reason, count(*) as messages, max(d.settled_at) as settled_at from (
+    select q.shop_key = :shop_key as own, d.state, d.reason, count(*) as messages, max(d.settled_at) as settled_at from (
       select state, reason, settled_at, queue_key from deliveries where account_key = :account_key and settled_at > :since order by settled_at desc limit :limit
-    ) as d join queues q on q.queue_key = d.queue_key where q.shop_key = :shop_key group by d.state, d.reason`,
+    ) as d join queues q on q.queue_key = d.queue_key group by q.shop_key = :shop_key, d.state, d.reason`,
   // Connections to look after once a day, a page of them.
   connections_after: 'select connection_key, shop_key, provider, account_key from connections where connection_key > :after order by connection_key limit :limit'
 } as const
