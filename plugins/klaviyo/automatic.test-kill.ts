@@ -65,7 +65,14 @@ export async function killAtEachRequest ({ dir, seed, kills, on }: KillOptions):
 }
 
 /** Between the gateway and the sandbox. */
-interface Way { url: string, close (): Promise<void>, /** From now on: what happens at the nth request with this key. */ arm (key: string, kill: Kill, strike: () => void): void }
+interface Way {
+  url: string
+  close (): Promise<void>
+  /** From now on: what happens at the nth request with this key. */
+  arm (key: string, kill: Kill, strike: () => void): void
+  /** From now on nothing happens any more; whether it has, or will in a moment. */
+  disarm (): boolean
+}
 
 async function startWay (sandbox: Sandbox, random: () => number): Promise<Way> {
   let armed: { key: string, kill: Kill, strike: () => void, seen: number } | null = null
@@ -84,6 +91,11 @@ async function startWay (sandbox: Sandbox, random: () => number): Promise<Way> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arm: (key, kill, strike) => { armed = { key, kill, strike, seen: 0 } },
+    disarm: () => {
+      const struck = armed !== null && armed.seen >= armed.kill.at
+      armed = null
+      return struck
+    },
     close: () => new Promise(resolve => { server.closeAllConnections(); server.close(() => { resolve() }) })
   }
 }
@@ -138,8 +150,12 @@ class Trial {
     const { gateway } = this
     this.#way.arm(shops[0]?.key as string, kill, () => { process.kill(gateway.pid, 'SIGKILL') })
     await Promise.all(shops.map(({ id }) => this.#ask('POST', `${setupOf(id)}/automatic/start`, { subject: GROUP }).catch(() => {}))) // it may be dead already
-    const killed = await Promise.race([gateway.exited.then(() => true), this.#settled(shops.slice(0, 1), KILLED_WITHIN_MS).then(() => false)])
-    if (killed) await this.start()
+    await Promise.race([gateway.exited, this.#settled(shops.slice(0, 1), KILLED_WITHIN_MS)])
+    const killed = this.#way.disarm()
+    if (killed) {
+      await gateway.exited
+      await this.start()
+    }
     for (const { id } of shops) await this.#begun(id)
     await this.#settled(shops, DONE_WITHIN_MS)
     const found = await Promise.all(shops.map(({ id }) => this.#found(id)))
