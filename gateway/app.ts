@@ -133,7 +133,7 @@ class Process {
     const { pressure, capacity } = this.#intake = new Intake({ config, runtime: this.#runtime, log: this.#log, metrics: () => this.#metrics, ...(this.#options.freeBytes && { freeBytes: this.#options.freeBytes }) })
     this.#undo.push(async () => { pressure.stop() })
     await pressure.start()
-    this.#metrics = createMetrics({ held: () => this.#store.read('held_accounts', {}), unaccounted: () => unaccounted(this.#store), working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy(), inFlight: () => capacity.inFlight, pressure })
+    this.#metrics = createMetrics({ held: () => this.#store.read('held_accounts', {}), grantsToEnd: () => this.#store.read('revocations_open', {}), unaccounted: () => unaccounted(this.#store), working: () => this.#deliver.working, storeHealthy: () => this.#store.healthy(), inFlight: () => capacity.inFlight, pressure })
     this.#refused = createRefusals(this.#runtime.now, refused => { this.#log.warn(refused, 'calls from outside were refused') })
     this.#grants = granting(() => this.#parts(), this.#sandboxUrl)
     this.#deliver = this.#deliveries(config, providers)

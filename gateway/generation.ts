@@ -98,7 +98,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     capacity.guardWebhooks(scope)
   }
   webhookRoutes(app, inbounds, { open, onRefused: parts.onRefused })
-  oauthRoutes(app, { config, providers, store, vault, runtime, setup, open, publicUrl: () => parts.publicUrl(), calling: id => grants.calling(id), onError: error => { log.error({ error }, 'a merchant could not be connected') } })
+  oauthRoutes(app, { config, providers, store, vault, runtime, setup, shops, open, publicUrl: () => parts.publicUrl(), calling: id => grants.calling(id), onError: error => { log.error({ error }, 'a merchant could not be connected') } })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })

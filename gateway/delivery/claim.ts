@@ -18,6 +18,13 @@ export function roomByQueue (provider: Provider, types: Record<string, EventType
   return room
 }
 
+/** Queues with something due, in the order of their turn. `waiting`: by shop, what is passed over; a shop has a queue for each channel and group at most. */
+export async function readyQueues ({ key, held }: OpenAccount, { groups, limit, waiting, channels }: { groups: readonly string[], limit: number, waiting: ReadonlyMap<number, unknown>, channels: number }, store: Store): Promise<Row[]> {
+  const passedOver = waiting.size * groups.length * channels
+  const queues = await store.read(held ? 'probe_queues' : 'ready_queues', { account_key: key, groups: JSON.stringify(groups), limit: limit + passedOver })
+  return queues.filter(queue => !waiting.has(queue.shop_key as number))
+}
+
 /**
  * Only the most urgent queues have their turn; the others come in the next round, if there is still room then.
  * Among those each gets one place before any gets its second, those served longest ago first. `queues` come in that order.

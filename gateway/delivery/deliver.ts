@@ -11,7 +11,7 @@ import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
 import { ask, notSent } from './ask.ts'
 import { Channel, type ChannelOptions } from './channel.ts'
-import { claimedRows, claimSteps, groupsOf, roomByQueue, share } from './claim.ts'
+import { claimedRows, claimSteps, groupsOf, readyQueues, roomByQueue, share } from './claim.ts'
 import { Claims } from './claims.ts'
 import { concludeQuestion, type HeldAccount } from './conclude.ts'
 import { judge } from './judge.ts'
@@ -243,25 +243,27 @@ export class Deliver {
     if (epoch === null || this.#o.paused()) return this.#later(account, STORE_AGAIN_MS)
     await this.#accounts.lanes(account, channel.provider)
     const mono = runtime.mono()
-    const blockedUntil = Math.max(account.blockedUntil(runtime.now(), mono), this.#o.fresh?.waitsUntil(account.key) ?? 0)
+    const blockedUntil = account.blockedUntil(runtime.now(), mono)
     if (blockedUntil > mono) return this.#later(account, blockedUntil - mono)
     const { holds } = account
     const room = roomByQueue(channel.provider, this.#o.config.eventTypes, group => account.room(group, mono))
     if (room.size === 0) return this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
     if (channel.free < 1) { channel.wait(account); return false }
     const limit = account.held ? 1 : Math.min(Math.max(...room.values()), channel.free, BATCH)
+    const waiting = this.#o.fresh?.waiting(account.key) ?? new Map<number, number>()
+    const againAt = Math.min(account.nextRoomAt(mono) + GATHER_MS, ...waiting.values())
     channel.promised += limit // before anything is awaited: others must not count on these places
     try {
-      return await this.#claim(account, channel, { room, limit, epoch, holds }) || this.#later(account, account.nextRoomAt(mono) - mono + GATHER_MS)
+      return await this.#claim(account, channel, { room, limit, epoch, holds, waiting }) || this.#later(account, againAt - mono)
     } finally {
       channel.promised -= limit
       if (channel.free > 0) this.#next(channel)
     }
   }
 
-  async #claim (account: OpenAccount, channel: Channel, { room, limit, epoch, holds }: { room: Map<string, number>, limit: number, epoch: number, holds: number }): Promise<boolean> {
-    const { store, runtime } = this.#o
-    const queues = await store.read(account.held ? 'probe_queues' : 'ready_queues', { account_key: account.key, groups: JSON.stringify([...room.keys()]), limit })
+  async #claim (account: OpenAccount, channel: Channel, { room, limit, epoch, holds, waiting }: { room: Map<string, number>, limit: number, epoch: number, holds: number, waiting: ReadonlyMap<number, number> }): Promise<boolean> {
+    const { store, runtime, config } = this.#o
+    const queues = await readyQueues(account, { groups: [...room.keys()], limit, waiting, channels: Object.keys(config.channels).length }, store)
     if (queues.length === 0) return false
     const now = runtime.now()
     this.#served = Math.max(now * 1000, this.#served + 1)

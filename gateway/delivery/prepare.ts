@@ -75,7 +75,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   if (!connection || connection.accountKey !== account.key || queue?.accountKey !== account.key || queue.held !== null) return giveBack(row, options) // switched or held since the claim
   const { secrets } = connection
   if (secrets === null) return rest(row, 'credentials_unreadable', null, now + AGAIN_MS, options)
-  const stale = options.fresh?.now({ ...connection, secrets }) ?? null
+  const stale = options.fresh?.now({ ...connection, secrets }, state.shop.key) ?? null
   if (stale !== null) return rest(row, stale, null, now, options)
   const scope = scopeOf(row, state, connection)
   const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)

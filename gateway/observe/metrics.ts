@@ -22,6 +22,8 @@ export interface Gauges {
   storeHealthy (): boolean
   /** Rows with provider, held_reason and how many accounts. */
   held (): Promise<Row[]>
+  /** Rows with provider and how many grants are yet to be ended there. */
+  grantsToEnd (): Promise<Row[]>
   /** Deliveries and events that nobody accounts for. */
   unaccounted (): Promise<number>
   inFlight (): { requests: number, bytes: number }
@@ -52,6 +54,16 @@ export function createMetrics (gauges: Gauges): Metrics {
       this.reset()
       const rows = await gauges.held().catch(() => []) // the other figures matter most when the store does not answer
       for (const row of rows) this.set({ provider: String(row.provider), reason: String(row.held_reason) }, Number(row.accounts))
+    }
+  }))
+  registry.registerMetric(new Gauge({
+    name: 'gateway_grants_to_end',
+    help: 'Grants by OAuth that are not ended at the provider yet, by provider; of all instances that share the database.',
+    labelNames: ['provider'],
+    registers: [],
+    async collect () {
+      this.reset()
+      for (const row of await gauges.grantsToEnd().catch(() => [])) this.set({ provider: String(row.provider) }, Number(row.grants))
     }
   }))
   registry.registerMetric(new Gauge({

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import { revocationStep } from './oauth/revocations.ts'
 import type { Vault } from './vault.ts'
 
 const SLOTS = 256
@@ -83,12 +84,10 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
 }
 
 /** The provider is told that the grant of a connection has ended, sooner or later; without one there is nothing to tell. */
-export function revocationSteps (shop: ShopOf, { provider, oauth, secrets }: Connection, { vault, runtime }: { vault: Vault, runtime: Runtime }): Step[] {
-  const token = secrets?.['refresh_token']
-  if (oauth === null || oauth.brokenAt !== null || token === undefined) return []
-  const id = runtime.id('job_')
-  const { keyId, version, sealed } = vault.seal({ shop: shop.id, provider, field: `revoke ${id}` }, token)
-  return [{ name: 'put_revocation', params: { id, shop: shop.id, provider, key_id: keyId, version, sealed, now: runtime.now() } }]
+export function revocationSteps (shop: ShopOf, { provider, oauth, secrets, accountId }: Connection, tools: { vault: Vault, runtime: Runtime }): Step[] {
+  const refreshToken = secrets?.['refresh_token']
+  if (oauth === null || oauth.brokenAt !== null || refreshToken === undefined) return []
+  return [revocationStep({ shop: shop.id, provider, accountId, refreshToken }, tools)]
 }
 
 /** The steps that end a connection here at once, and at the provider soon. */

@@ -31,7 +31,7 @@ const grants = async (app: App): Promise<Grants> => await sandbox(app, 'grants')
 /** The merchant reads the consent page and decides. */
 async function decided (app: App, form: Record<string, string>): Promise<Page> {
   const browser = new Browser()
-  const { location } = await browser.get((await link(app, { provider: 'klaviyo', step: 'oauth' })).body.authorize.url)
+  const { location } = await browser.leave((await link(app, { provider: 'klaviyo', step: 'oauth' })).body.authorize.url)
   const consent = await new Browser().get(location)
   t.equal(consent.status, 200, consent.text)
   t.match(consent.text, /flows:write/)
@@ -126,8 +126,9 @@ t.test('an app that is removed in Klaviyo is learnt at the next refresh: reconne
 })
 
 t.test('disconnecting revokes at Klaviyo', async t => {
-  const { app } = await started(t)
+  const { app, advance } = await started(t)
   await decided(app, { decision: 'allow', account: 'AbC123' })
+  advance(16_000) // just after a merchant came back nothing is ended
   t.equal((await app.ask('DELETE', `/v1/shops/${SHOP}/providers/klaviyo/connection`)).status, 200)
   await app.query("update jobs set due_at = 1 where kind = 'oauth_revoke'")
   await until(async () => (await grants(app)).items[0]?.revoked === 'revoked by the app')

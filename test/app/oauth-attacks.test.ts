@@ -38,12 +38,14 @@ t.test('a ticket is good once, for ten minutes, for its provider', async t => {
   const app = await startLanternApp(t, { runtime })
   const { url } = (await link(app)).body.authorize
   for (const bad of ['', '?ticket=', `?ticket=${'A'.repeat(43)}`, `?ticket=${'A'.repeat(5000)}`, '?ticket=a&ticket=b']) refused(t, await new Browser().get(`${app.url}/oauth/lantern/start${bad}`), EXPIRED, bad.slice(0, 30))
-  const both = await Promise.all([new Browser().get(url), new Browser().get(url)])
+  const both = await Promise.all([new Browser().leave(url), new Browser().leave(url)])
   t.strictSame(both.map(({ status }) => status).toSorted(), [303, 400], 'of two at once one')
   refused(t, await new Browser().get(url), EXPIRED, 'again')
+  refused(t, await new Browser().post(url), EXPIRED, 'nor without its page')
   const late = (await link(app)).body.authorize.url
   advance(600_001)
   refused(t, await new Browser().get(late), EXPIRED, 'late')
+  refused(t, await new Browser().post(late), EXPIRED, 'nor its button')
 })
 
 t.test('R60: a clock that is set back or on ends what is under way, and lengthens nothing', async t => {
@@ -62,7 +64,7 @@ t.test('#42: a code of somebody else\'s in a browser that began nothing, or bega
   const theirs = await allowed(attacker, (await link(app, { shop: 'globex.example' })).body.authorize.url)
   refused(t, await new Browser().get(theirs), EXPIRED, 'a browser without cookies')
   const victim = new Browser()
-  await victim.get((await link(app)).body.authorize.url)
+  await victim.leave((await link(app)).body.authorize.url)
   refused(t, await victim.get(theirs), EXPIRED, 'a browser that is on its own way')
   t.equal(await connectionOf(app), null)
   t.equal(await connectionOf(app, 'globex.example'), null)
@@ -74,7 +76,7 @@ t.test('#43: a state that a request brings along is not taken', async t => {
   const { url } = (await link(app)).body.authorize
   const browser = new Browser()
   browser.cookies.set('oauth2-redirect-state', 'B'.repeat(43))
-  const { location } = await browser.get(`${url}&state=${'A'.repeat(43)}`)
+  const { location } = await browser.leave(`${url}&state=${'A'.repeat(43)}`)
   const state = new URL(location).searchParams.get('state') as string
   t.notMatch(state, /^(A+|B+)$/)
   t.equal(browser.cookies.get('oauth2-redirect-state'), state, 'and what was planted is overwritten')
@@ -131,7 +133,9 @@ t.test('#47: the address to come back to is one, whatever a request says of its 
   const app = await startLanternApp(t, { config: lanternConfig(config => config.replace('port: 0 }', 'port: 0, public_url: "https://gw.example" }')) })
   const { url } = (await link(app)).body.authorize
   t.match(url, /^https:\/\/gw\.example\/oauth\/lantern\/start\?ticket=/)
-  const sent = await new Browser().get(url.replace('https://gw.example', app.url), { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' })
+  const evil = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }
+  t.equal((await new Browser().post(url.replace('https://gw.example', app.url), { ...evil, origin: 'http://evil.example' })).status, 403, 'nor is a page of that host ours')
+  const sent = await new Browser().post(url.replace('https://gw.example', app.url), { ...evil, origin: 'https://gw.example', 'sec-fetch-site': 'same-origin' })
   t.equal(new URL(sent.location).searchParams.get('redirect_uri'), 'https://gw.example/oauth/lantern/callback')
   for (const cookie of sent.headers['set-cookie'] as string[]) t.match(cookie, /^__Host-oauth2-.*; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
   for (const path of ['/oauth/lantern/callback/x', '/oauth/lantern/callback%2f', '/oauth/nobody/callback', '/oauth/courier/start']) t.equal((await new Browser().get(app.url + path)).status, 404, path)

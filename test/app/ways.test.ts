@@ -44,3 +44,28 @@ t.test('R44: tokens of a connection that was made anew are told from those befor
   t.equal((await seen(app)).refreshes, before.refreshes + 1)
   t.ok((await app.received('lantern')).length <= before.calls + 4, 'two calls, and what renewed the token')
 })
+
+t.test('R61: a connection that is made anew while its token is renewed has its own tokens renewed later', async t => {
+  const { app, advance, grant } = await sending(t)
+  await order(app, { account: ACCOUNT })
+  await connect(app)
+  for (let n = 0; n < 3; n++) {
+    advance(2 * HOUR_MS)
+    await app.delivered(await app.post(anEvent(`renewed-${n}`)))
+  }
+  const { refreshes } = await seen(app)
+  await order(app, { down: 'slow', slowMs: 3000 })
+  advance(2 * HOUR_MS)
+  await app.post(anEvent('between'))
+  await until(async () => (await seen(app)).refreshes === refreshes + 1)
+  await order(app, { down: null })
+  await act(app, 'key/connect', { secrets: { api_key: 'key-0123456789' } }, PATH)
+  await connect(app)
+  t.equal((await grant()).version, 1)
+  t.equal((await act(app, 'allow/check', {}, PATH)).status, 200)
+  await until(async () => (await app.delivery('between')).state === 'delivered')
+  await until(async () => (await app.query("select 1 from jobs where kind = 'oauth_revoke' and owner is null")).length === 1 && (await app.query('select 1 from oauth_revocations')).length > 0) // what the refresh brought came too late
+  advance(2 * HOUR_MS)
+  await app.delivered(await app.post(anEvent('renewed-anew')))
+  t.equal((await grant()).version, 2)
+})

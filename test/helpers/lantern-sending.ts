@@ -21,5 +21,5 @@ export async function sending (t: Teardown, config = lanternConfig()): Promise<S
   await connect(app)
   await choose(app)
   await app.delivered(await app.post(anEvent('first')))
-  return { app, advance, skip (ms) { ahead += ms }, grant: async () => JSON.parse(String((await app.query("select oauth from connections where provider = 'lantern'"))[0]?.oauth)) as Body }
+  return { app, advance, skip (ms) { ahead += ms }, grant: async () => JSON.parse(String((await app.query("select oauth from connections where provider = 'lantern' order by connection_key"))[0]?.oauth)) as Body }
 }

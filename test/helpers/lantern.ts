@@ -51,7 +51,7 @@ export const LANTERN: Folder = {
   'setup.md': '# Send through Lantern\n',
   'sandbox.ts': `import { createHash, randomBytes } from 'node:crypto'
 const here = {
-  account: 'one', lifetime: 3600, granted: null, answer: {}, rotate: true, down: null, refuseApp: false, refuseTokens: false,
+  account: 'one', lifetime: 3600, granted: null, answer: {}, rotate: true, down: null, refuseApp: false, refuseTokens: false, endsAll: false, revokeSlowMs: 0, meDown: null, meSlowMs: 0,
   codes: new Map(), access: new Map(), refresh: new Map(), grants: [], asked: [],
   counts: { exchanges: 0, refreshes: 0, second_uses: 0, second_codes: 0, dead_uses: 0, revocations: 0, revoke_calls: 0 }
 }
@@ -106,11 +106,13 @@ export default function lantern (app, context) {
     if (down === 'lost') { tokensOf(known.grant); return reply.raw.destroy() }
     return tokensOf(known.grant)
   })
-  app.post('/oauth/revoke', (request, reply) => {
+  app.post('/oauth/revoke', async (request, reply) => {
     here.counts.revoke_calls++
+    if (here.revokeSlowMs > 0) await new Promise(resolve => { setTimeout(resolve, here.revokeSlowMs) })
     if (typeof here.down === 'number') return reply.code(here.down).send({ error: 'server_error' })
     const known = here.refresh.get(form(request.body).token)
-    if (known && !known.grant.revoked) { known.grant.revoked = true; here.counts.revocations++ }
+    const ended = here.grants.filter(grant => !grant.revoked && known && (grant === known.grant || (here.endsAll && grant.account === known.grant.account)))
+    for (const grant of ended) { grant.revoked = true; here.counts.revocations++ }
     return reply.code(200).send()
   })
   const caller = request => {
@@ -119,7 +121,9 @@ export default function lantern (app, context) {
     const known = here.access.get(secret)
     return here.refuseTokens || !known || known.grant.revoked || context.wallNow() >= known.endsAt ? null : known.grant.account
   }
-  const served = (method, path, status, then) => app.route({ method, url: path, handler: (request, reply) => {
+  const served = (method, path, status, then) => app.route({ method, url: path, handler: async (request, reply) => {
+    if (path === '/me' && here.meSlowMs > 0) await new Promise(resolve => { setTimeout(resolve, here.meSlowMs) })
+    if (path === '/me' && here.meDown !== null) return reply.code(here.meDown).send({ error: 'down' })
     const account = caller(request)
     const body = json(request.body) ?? null
     context.record({ account: account ?? 'nobody', method, path, body, status: account === null ? 401 : status, ...(account !== null && body?.key && { key: body.key }) })
@@ -152,6 +156,12 @@ export interface World {
   slowMs?: number
   refuseApp?: boolean
   refuseTokens?: boolean
+  /** One token that is revoked ends all grants of its account. */
+  endsAll?: boolean
+  revokeSlowMs?: number
+  /** What GET /me answers, in place of whose the token is. */
+  meDown?: number | null
+  meSlowMs?: number
   /** Ends all access tokens now. */
   expire?: boolean
   /** Ends all grants now. */
@@ -196,9 +206,22 @@ export interface Page { status: number, headers: Record<string, string | string[
 export class Browser {
   readonly cookies = new Map<string, string>()
 
-  async get (url: string, headers: Record<string, string> = {}): Promise<Page> {
+  get (url: string, headers: Record<string, string> = {}): Promise<Page> { return this.#ask('GET', url, headers) }
+
+  /** A form without fields, as a page of this very address sends it; other headers make it another's. */
+  post (url: string, headers: Record<string, string> = { origin: new URL(url).origin, 'sec-fetch-site': 'same-origin' }): Promise<Page> {
+    return this.#ask('POST', url, { 'content-type': 'application/x-www-form-urlencoded', ...headers })
+  }
+
+  /** Reads the page of a link and presses its button. What is not that page is given as it is. */
+  async leave (url: string): Promise<Page> {
+    const page = await this.get(url)
+    return page.text.includes('<form method="post">') ? await this.post(url) : page
+  }
+
+  async #ask (method: 'GET' | 'POST', url: string, headers: Record<string, string>): Promise<Page> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await request(url, { headers: { ...(cookie !== '' && { cookie }), ...headers } })
+    const response = await request(url, { method, headers: { ...(cookie !== '' && { cookie }), ...headers } })
     for (const line of [response.headers['set-cookie'] ?? []].flat()) this.#keep(line)
     return { status: response.statusCode, headers: response.headers, text: await response.body.text(), location: String(response.headers['location'] ?? '') }
   }
@@ -223,7 +246,7 @@ export async function link (app: Asks, { shop = SHOP, provider = 'lantern', step
 
 /** From a link to where the provider sends the browser back to. */
 export async function allowed (browser: Browser, url: string): Promise<string> {
-  const there = await browser.get(url)
+  const there = await browser.leave(url)
   if (there.status !== 303) throw new Error(`the link answered ${there.status}: ${there.text}`)
   return (await new Browser().get(there.location)).location
 }
@@ -247,9 +270,9 @@ export async function connectionOf (app: Asks, shop = SHOP): Promise<Body> {
   return (await app.ask('GET', `/v1/shops/${shop}/providers/lantern`)).body.connection as Body
 }
 
-/** No page of ours tells anybody anything, runs anything or is kept. */
-export function harmless (t: Test, { headers }: Page): void {
-  t.match(headers, { 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'content-security-policy': /default-src 'none'/, 'x-content-type-options': 'nosniff' })
+/** No page of ours tells anybody else anything, runs anything or is kept. */
+export function harmless (t: Test, { headers }: Page, referrer: 'no-referrer' | 'same-origin' = 'no-referrer'): void {
+  t.match(headers, { 'referrer-policy': referrer, 'cache-control': 'no-store', 'content-security-policy': /default-src 'none'/, 'x-content-type-options': 'nosniff' })
 }
 
 /** A refusal in words, on such a page. */

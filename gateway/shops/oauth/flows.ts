@@ -33,6 +33,13 @@ export function ticketSteps (flow: Flow & { provider: string }, { vault, runtime
   }
 }
 
+/** For whom a ticket is, which is as good afterwards; null where it is not good. */
+export async function look (provider: string, ticket: unknown, { store, runtime }: FlowOptions): Promise<Pick<Flow, 'shopKey' | 'returnUrl'> | null> {
+  if (!isToken(ticket)) return null
+  const [row] = await store.read('ticket', { hash: hashed(ticket), provider, ...within(runtime.now()) })
+  return row === undefined ? null : { shopKey: Number(row.shop_key), returnUrl: row.return_url as string | null }
+}
+
 /** The state for a ticket; null where the ticket is not good. */
 export async function begin (provider: string, ticket: unknown, { store, vault, runtime }: FlowOptions): Promise<string | null> {
   if (!isToken(ticket)) return null

@@ -9,10 +9,10 @@ const LEAD_SHARE = 0.1
 
 /** Of a connection without OAuth each of these costs a look at one member. */
 export interface Fresh {
-  /** Null: its credentials are good as they are. Else why it must wait; nothing of its account is worth claiming before `waitsUntil`. */
-  now (connection: OpenConnection): Reason | null
-  /** Monotonic; 0 where nothing of the account waits for credentials. */
-  waitsUntil (accountKey: number): number
+  /** Null: its credentials are good as they are. Else why it must wait. `shopKey`: whose messages wait then, where some do. */
+  now (connection: OpenConnection, shopKey?: number): Reason | null
+  /** Shops whose messages over the account wait for credentials, and until when, monotonic: nothing of theirs is worth claiming before. */
+  waiting (accountKey: number): ReadonlyMap<number, number>
   /** With credentials as they are good now, for a question that can wait ten seconds for them; null where there are none by then. */
   open (connection: OpenConnection): Promise<OpenConnection | null>
   /** Of each answer. True where the call is to be made again: its credentials were refused, and others are there or on their way. */

@@ -12,7 +12,7 @@ import type { Tokens } from './answers.ts'
 import { deadlineMs, refresh, revoke, type Calling, type Granted, type TokenSender } from './client.ts'
 import { ageOf, type Fresh } from './fresh.ts'
 import { appOf, wayOf } from './platform-app.ts'
-import { endRevocations } from './revocations.ts'
+import { endRevocations, revocationStep } from './revocations.ts'
 
 /** Between two tries of one connection, where the first failed. */
 const AGAIN_MS = 10_000
@@ -22,6 +22,7 @@ const STORE_AGAIN_MS = 1000
 /** How long an account rests for which our own app is refused. */
 const HOLD_MS = 5 * 60_000
 const KNOWN_MAX = 20_000
+const NOBODY: ReadonlyMap<number, number> = new Map()
 
 export interface GrantsOptions {
   store: Store
@@ -54,32 +55,41 @@ interface Seen {
   /** Why there is no token, where there is none. */
   reason: Reason
   running: Promise<boolean> | null
+  /** Whose messages waited for it last. */
+  shopKey: number | null
 }
 
 export class Grants implements Fresh {
   #o: GrantsOptions
   #seen = new Map<string, Seen>()
-  /** By account; monotonic. */
-  #waits = new Map<number, number>()
+  /** By account and shop, which is by connection; monotonic. */
+  #waits = new Map<number, Map<number, number>>()
   #senders = new Map<string, TokenSender>()
   #stopping = false
   #stopped = new AbortController()
 
   constructor (options: GrantsOptions) { this.#o = options }
 
-  now (connection: OpenConnection): Reason | null {
-    const { oauth, accountKey } = connection
+  now (connection: OpenConnection, shopKey?: number): Reason | null {
+    const { oauth } = connection
     if (oauth === null) return null
     if (oauth.brokenAt !== null) return 'credentials_refused'
     const seen = this.#seenOf(connection.id as string, oauth)
     const age = seen.refused === oauth.version ? 'spent' : ageOf(oauth, this.#o.runtime.now())
     if (age !== 'good') this.#start(connection, seen)
     if (age !== 'spent') return null
-    this.#waits.set(accountKey, seen.running === null ? seen.notBefore : this.#o.runtime.mono() + deadlineMs(this.#o.config()) + BESIDES_MS)
+    if (shopKey !== undefined) this.#wait(connection, shopKey, seen)
     return seen.reason
   }
 
-  waitsUntil (accountKey: number): number { return this.#waits.get(accountKey) ?? 0 }
+  waiting (accountKey: number): ReadonlyMap<number, number> {
+    const waits = this.#waits.get(accountKey)
+    if (waits === undefined) return NOBODY
+    const mono = this.#o.runtime.mono()
+    for (const [shopKey, until] of waits) if (until <= mono) waits.delete(shopKey)
+    if (waits.size === 0) this.#waits.delete(accountKey)
+    return waits
+  }
 
   async open (connection: OpenConnection): Promise<OpenConnection | null> {
     if (this.now(connection) === null) return connection
@@ -116,7 +126,10 @@ export class Grants implements Fresh {
       revoke: async (id, token) => {
         const way = wayOf(provider(id))?.oauth2
         const app = appOf(config(), id)
-        return way === undefined || app === null ? null : await revoke(way, app, token, this.calling(id))
+        if (way === undefined || app === null) return { is: 'no_app' }
+        if (way.revokeUrl === null) return { is: 'no_way' }
+        const detail = await revoke(way, app, token, this.calling(id))
+        return detail === null ? { is: 'done' } : { is: 'failing', detail }
       }
     })
   }
@@ -145,7 +158,8 @@ export class Grants implements Fresh {
   #seenOf (id: string, { version, obtainedAt }: Grant): Seen {
     const known = this.#seen.get(id)
     const isAnew = known !== undefined && version < known.version && obtainedAt > known.obtainedAt
-    const seen: Seen = known === undefined || isAnew ? { version, obtainedAt, refused: 0, unproven: 0, notBefore: 0, reason: 'deferred', running: known?.running ?? null } : known
+    const anew = { version, obtainedAt, refused: 0, unproven: 0, notBefore: 0, reason: 'deferred' } as const
+    const seen: Seen = known === undefined ? { ...anew, running: null, shopKey: null } : isAnew ? Object.assign(known, anew) : known // what is running ends in the same one
     if (version >= seen.version) Object.assign(seen, { version, obtainedAt })
     if (!this.#seen.has(id) && this.#seen.size >= KNOWN_MAX) this.#forgetOne()
     this.#seen.set(id, seen)
@@ -160,6 +174,12 @@ export class Grants implements Fresh {
     }
   }
 
+  #wait ({ accountKey }: OpenConnection, shopKey: number, seen: Seen): void {
+    const until = seen.running === null ? seen.notBefore : this.#o.runtime.mono() + deadlineMs(this.#o.config()) + BESIDES_MS
+    seen.shopKey = shopKey
+    this.#waits.set(accountKey, (this.#waits.get(accountKey) ?? new Map<number, number>()).set(shopKey, until))
+  }
+
   /** One at a time for a connection, and after a failure none for a while. */
   #start (connection: OpenConnection, seen: Seen): void {
     const { runtime, wake } = this.#o
@@ -171,8 +191,9 @@ export class Grants implements Fresh {
       seen.running = null
       if (renewed) seen.reason = 'deferred'
       else seen.notBefore = runtime.mono() + AGAIN_MS
-      if (renewed) this.#waits.delete(connection.accountKey)
-      else if (this.#waits.has(connection.accountKey)) this.#waits.set(connection.accountKey, seen.notBefore)
+      const waits = this.#waits.get(connection.accountKey)
+      if (seen.shopKey !== null && renewed) waits?.delete(seen.shopKey)
+      else if (seen.shopKey !== null && waits?.has(seen.shopKey)) waits.set(seen.shopKey, seen.notBefore)
       wake(connection.accountKey)
       return renewed
     })
@@ -228,12 +249,8 @@ export class Grants implements Fresh {
   }
 
   /** The connection ended or was made anew meanwhile: nobody is to have what was just given. */
-  async #unwanted ({ id, shop, provider }: Stored, { refreshToken }: Tokens): Promise<void> {
-    const { store, runtime, vault } = this.#o
-    if (refreshToken === null || await this.#stored(id) !== null) return // at the same account the new grant may be one with the old
-    const revocation = runtime.id('job_')
-    const { keyId, version, sealed } = vault.seal({ shop, provider, field: `revoke ${revocation}` }, refreshToken)
-    await store.commit([{ name: 'put_revocation', params: { id: revocation, shop, provider, key_id: keyId, version, sealed, now: runtime.now() } }])
+  async #unwanted ({ shop, provider, accountId }: Stored, { refreshToken }: Tokens): Promise<void> {
+    if (refreshToken !== null) await this.#o.store.commit([revocationStep({ shop, provider, accountId, refreshToken }, this.#o)])
   }
 
   /** The provider takes the refresh token no more: the merchant must connect again, and what the shop sends there waits for that. */
@@ -290,10 +307,10 @@ export class Grants implements Fresh {
 }
 
 /** A connection's tokens as they are in the store. */
-interface Stored { id: string, shop: string, provider: string, oauth: string, grant: Grant, secrets: Record<string, string> | null }
+interface Stored { id: string, shop: string, provider: string, accountId: string, oauth: string, grant: Grant, secrets: Record<string, string> | null }
 
 async function storedOf (row: Row, { store, vault }: Pick<GrantsOptions, 'store' | 'vault'>): Promise<Stored> {
   const [shop, provider, oauth] = [String(row.shop), String(row.provider), String(row.oauth)]
   const rows = await store.read('secrets', { connection_key: row.connection_key as number })
-  return { id: String(row.id), shop, provider, oauth, grant: JSON.parse(oauth) as Grant, secrets: opened(rows, { id: shop }, provider, vault) }
+  return { id: String(row.id), shop, provider, accountId: String(row.account_id), oauth, grant: JSON.parse(oauth) as Grant, secrets: opened(rows, { id: shop }, provider, vault) }
 }

@@ -17,10 +17,10 @@ export interface Asking {
   scrub (text: string | null, connection: OpenConnection): string | null
 }
 
-/** `later`: nothing is known, so it is worth another try. */
+/** `later`: nothing is known, so it is worth another try. `body`: of an answer that says whose the credentials are, and it is not who may be. */
 export type Told =
   | { is: 'ok', status: number, body: unknown }
-  | { is: 'refused', reason: Reason, detail: string | null }
+  | { is: 'refused', reason: Reason, detail: string | null, body?: unknown }
   | { is: 'later', reason: Reason, detail: string | null, afterMs: number }
 
 export interface Subject { provider: Provider, connection: OpenConnection }
@@ -50,7 +50,7 @@ export async function checked (check: SetupCheck, subject: Subject, asking: Aski
   if (check.expect.body_at === undefined) return answer
   const { pointer, equals } = check.expect.body_at
   const got = valueAt(answer.body, pointer)
-  return got === equals ? answer : { is: 'refused', reason: 'unexpected_account', detail: `${pointer} is ${JSON.stringify(got)}` }
+  return got === equals ? answer : { is: 'refused', reason: 'unexpected_account', detail: `${pointer} is ${JSON.stringify(got)}`, body: answer.body }
 }
 
 /** All items of a list, its pages one after the other. A list that is not there is empty. */

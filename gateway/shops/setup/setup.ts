@@ -16,6 +16,7 @@ import { connects, standings, subjectsOf, type Item, type SetupFacts, type Stand
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
 import { sayingOf } from './saying.ts'
 import { stopTask, tasksOf, type TaskRow } from './task-rows.ts'
+import { unwantedSteps } from './unwanted.ts'
 import { recheck, runStep, type Again, type SetupJob } from './work.ts'
 import { changed, written } from './writing.ts'
 
@@ -260,6 +261,7 @@ export class Setup {
       if (limited) await this.#limit(shop, `setup.${action}`) // here, so that of many at once no more get through
       return {
         steps: [
+          ...(action === 'connect' ? await unwantedSteps({ state, provider, step }, '', this.#o) : []),
           ...more,
           putStep(at(state, provider), { ...row, given: { ...row.given, ...given }, action, askedAt: runtime.now() }),
           this.#job(act, state, accountKey),

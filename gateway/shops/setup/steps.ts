@@ -22,9 +22,10 @@ export async function tryConnection (step: SetupStep, subject: Subject, asking: 
   const answer = await checked(step.check, subject, asking)
   if (answer.is === 'later') return answer
   // What is wrong with a request that holds nothing but the credentials is the credentials.
-  if (answer.is === 'refused') return { is: 'known', state: 'failed', reason: HELD.has(answer.reason) ? answer.reason : 'credentials_refused', detail: answer.detail }
   const { account_id: idAt, account_name: nameAt } = step.check.save ?? {}
-  return { is: 'known', state: 'done', reason: null, detail: null, account: { id: textAt(answer.body, idAt), name: textAt(answer.body, nameAt) ?? '' } }
+  const account = { id: textAt(answer.body, idAt), name: textAt(answer.body, nameAt) ?? '' }
+  if (answer.is === 'refused') return { is: 'known', state: 'failed', reason: HELD.has(answer.reason) ? answer.reason : 'credentials_refused', detail: answer.detail, account }
+  return { is: 'known', state: 'done', reason: null, detail: null, account }
 }
 
 const HELD: ReadonlySet<Reason> = new Set(['credentials_refused', 'scope_missing', 'unexpected_account', 'account_suspended', 'account_unknown', 'blocked_by_provider'])

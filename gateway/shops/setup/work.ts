@@ -9,6 +9,7 @@ import { connects, standings, type Item } from './progress.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { readOptions, sendTestEvent, tryConnection, verify, type Learnt } from './steps.ts'
 import { checkTask, runTask } from './task.ts'
+import { unwantedSteps } from './unwanted.ts'
 import { changed, connected } from './writing.ts'
 
 const TRIES = 3
@@ -146,12 +147,13 @@ async function keep (id: string, provider: Provider, step: SetupStep, asked: Ste
     const before = rowAt(facts.rows, step.id, asked.subject)
     if (before.askedAt !== asked.askedAt) return null // it was asked for anew meanwhile, and there is a job for that; or it was forgotten
     const dropped: Step[] = connecting ? [{ name: 'drop_setup_secrets', params: { ...at(state, provider), step: step.id } }] : []
+    const unwanted = async (accountId: string): Promise<Step[]> => connecting ? [...await unwantedSteps({ state, provider, step: step.id }, accountId, options), ...dropped] : []
     const action = asked.action === 'check' ? before.action : null // a check goes on to what was set up
-    if (learnt.is === 'later') return changed(place, { ...before, given: withoutPhone(before.given), action, reason: learnt.reason, detail: learnt.detail }, {}, dropped, runtime)
+    if (learnt.is === 'later') return changed(place, { ...before, given: withoutPhone(before.given), action, reason: learnt.reason, detail: learnt.detail }, {}, await unwanted(''), runtime)
     const now = runtime.now()
     const row: StepRow = { ...before, given: withoutPhone(before.given), action, state: staysDone(step, before) ? 'done' : learnt.state, reason: learnt.reason, detail: learnt.detail, found: learnt.found ?? before.found, checkedAt: now, doneAt: learnt.state === 'done' ? before.doneAt ?? now : before.doneAt }
     const proven = connecting && learnt.state === 'done' ? await pending(state, provider, step, options) : undefined
-    if (proven === undefined) return changed(place, row, learnt.settings ?? {}, dropped, runtime)
+    if (proven === undefined) return changed(place, row, learnt.settings ?? {}, await unwanted(learnt.account?.id ?? ''), runtime)
     made = true
     return connected(place, row, { pending: proven, account: learnt.account ?? { id: null, name: '' } }, dropped, { vault, runtime })
   })

@@ -69,15 +69,21 @@ create table oauth_flows (
 ) strict, without rowid;
 create index oauth_flows_created on oauth_flows (created_at);
 
--- Refresh tokens of connections that are gone: the provider is yet to be told.
+-- Refresh tokens of grants that nobody is to have any more: the provider is yet to be told. `account_id`: whose they are, as the
+-- provider calls it; empty where it never said.
 create table oauth_revocations (
   id text primary key,
   shop text not null,
   provider text not null,
+  account_id text not null,
   key_id text not null,
   version integer not null,
   sealed blob not null,
   tries integer not null default 0,
+  created_at integer not null,
   due_at integer not null
 ) strict, without rowid;
 create index oauth_revocations_due on oauth_revocations (due_at);
+
+-- Who else is connected to an account.
+create index connections_account_id on connections (provider, account_id);
