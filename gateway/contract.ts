@@ -472,13 +472,16 @@ export interface LookUp extends SetupList {
   near: string | null
 }
 
+/** How a test event is looked for once it was accepted: it has arrived when the last look-up finds something. Templates read `sent` (id, time, timestamp, phone) instead of `input`. */
+export interface SetupArrival { lookUps: LookUp[], /** How long it is looked for. */ withinMs: number }
+
 /** What a verification reports apart: that something was found, or was not, or what stands at a pointer of it. `warns`: the step is done all the same. */
 export interface SetupFinding { id: string, of: string, at?: string, equals?: unknown, absent?: boolean, warns?: boolean, cause?: Cause, text: string, otherwise: string }
 
 /** What can be the matter with a shop's messages, beside the reasons that deliveries have. A released code is never renamed or reused. */
 export const CAUSES = [
   'wrong_key', 'no_keywords', 'trigger_mismatch', 'opt_in_missing', 'flow_missing', 'rate_limit', 'steps_skipped', 'plan_too_low', 'not_connected', 'scopes_missing', 'setup_failed',
-  'flow_name_mismatch', 'flow_not_live', 'sms_not_enabled', 'quiet_hours', 'message_skipped', 'flow_doubled', 'verified_with_warning', 'no_event'
+  'flow_name_mismatch', 'flow_not_live', 'sms_not_enabled', 'quiet_hours', 'message_skipped', 'flow_doubled', 'verified_with_warning', 'no_event', 'no_sms_consent'
 ] as const
 export type Cause = typeof CAUSES[number]
 
@@ -516,6 +519,8 @@ export interface SetupStep {
   choices: Array<{ value: string, title: string, text: string, ways?: string[], otherwise?: string }>
   lookUps: LookUp[]
   findings: SetupFinding[]
+  /** `test_event`; absent where the provider lets nobody look. */
+  arrival?: SetupArrival
   /** Sentences of this step in place of the core's, by reason. */
   says: Partial<Record<Reason, string>>
 }

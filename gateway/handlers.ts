@@ -45,6 +45,7 @@ export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setu
     audit: audit({ store, runtime, config, onFound: found => { log.error(found, 'nobody accounts for what was accepted') } }),
     setup: job => setup().run(job),
     setup_recheck: job => setup().recheck(job),
+    setup_arrival: job => setup().arrival(job),
     oauth_revoke: async () => {
       await grants.revoke()
       return { dueAt: runtime.now() + LOOK_MS }

@@ -74,8 +74,10 @@ export const REASONS = {
   selection_gone: 'What was chosen is not there any more at {provider}; choose again.',
   task_failed: 'The automatic set-up of {provider} could not be finished.',
   not_verified: 'Not everything is as it must be at {provider} yet.',
+  not_arrived: '{provider} accepted the test event, but it is not found there.',
 
   // delivered, with a remark
+  no_sms_consent: '{provider} accepted the message, but the customer has given no SMS consent there, so no text goes out.',
   answer_unreadable: '{provider} accepted the message, but its answer could not be read.',
   accepted_elsewhere: '{provider} already had this message.'
 } as const satisfies Record<string, string>

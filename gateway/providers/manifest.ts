@@ -93,10 +93,13 @@ export interface StepSource {
   setting?: string
   empty?: string
   choices?: SetupStep['choices']
-  look_up?: Record<string, SetupList & { with?: Record<string, unknown>, match: Record<string, unknown>, unless?: Record<string, unknown>, near?: string }>
+  look_up?: Record<string, LookUpSource>
+  arrival?: { within: string, look_up: Record<string, LookUpSource> }
   findings?: Record<string, Omit<SetupFinding, 'id'>>
   says?: SetupStep['says']
 }
+
+export interface LookUpSource extends SetupList { with?: Record<string, unknown>, match: Record<string, unknown>, unless?: Record<string, unknown>, near?: string }
 
 /** What may be the matter, though nobody is let see it. */
 export interface CauseSource { code: Cause, when: 'always' | 'delivered', kinds?: Kind[], unless_done?: string[], text: string, fix: string }

@@ -2,7 +2,7 @@
 
 import type { Fault, ProviderCode, SetupKind, SourceFile } from '../contract.ts'
 import { step } from '../json-pointer.ts'
-import { secretFields, type Manifest, type StepSource } from './manifest.ts'
+import { secretFields, type LookUpSource, type Manifest, type StepSource } from './manifest.ts'
 import { checkOAuthStep } from './oauth.ts'
 import { checkReason, known, type Report } from './report.ts'
 
@@ -14,7 +14,7 @@ const KEYS: Record<SetupKind, { must: readonly string[], may: readonly string[] 
   choice: { must: ['choices'], may: [] },
   task: { must: [], may: [] },
   verify: { must: ['look_up', 'findings'], may: ['fields'] },
-  test_event: { must: [], may: [] },
+  test_event: { must: [], may: ['arrival'] },
   confirm: { must: [], may: [] }
 }
 const OF_ALL = new Set(['id', 'kind', 'title', 'text', 'action', 'per', 'needs', 'optional', 'when', 'recheck', 'says'])
@@ -78,7 +78,7 @@ function checkWhen ({ when }: StepSource, before: ReadonlyMap<string, StepSource
 }
 
 function checkRequests ({ requests, auth }: Manifest, one: StepSource, at: string, report: Report): void {
-  const lists = Object.entries(one.look_up ?? {}).map(([name, { request }]) => [`${at}/look_up${step(name)}/request`, request] as const)
+  const lists = lookUpsOf(one, at).map(([place, { request }]) => [`${place}/request`, request] as const)
   const asked = [...(one.check ? [[`${at}/check/request`, one.check.request] as const] : []), ...(one.options ? [[`${at}/options/request`, one.options.request] as const] : []), ...lists]
   for (const [place, request] of asked) if (!Object.hasOwn(requests, request)) report(place, `no request "${request}"`, known(requests))
   one.choices?.forEach(({ ways = [] }, n) => ways.forEach((way, w) => {
@@ -86,10 +86,17 @@ function checkRequests ({ requests, auth }: Manifest, one: StepSource, at: strin
   }))
 }
 
-function checkList ({ settings }: Manifest, { setting, look_up: lookUps = {}, findings = {} }: StepSource, at: string, report: Report): void {
+/** Each with its place: those of a verification, and those of a test event's arrival. */
+function lookUpsOf ({ look_up: lookUps = {}, arrival }: StepSource, at: string): Array<[string, LookUpSource]> {
+  const placed = (all: Record<string, LookUpSource>, below: string) => Object.entries(all).map(([name, one]): [string, LookUpSource] => [`${at}${below}${step(name)}`, one])
+  return [...placed(lookUps, '/look_up'), ...placed(arrival?.look_up ?? {}, '/arrival/look_up')]
+}
+
+function checkList ({ settings }: Manifest, one: StepSource, at: string, report: Report): void {
+  const { setting, look_up: lookUps = {}, findings = {} } = one
   if (setting !== undefined && settings[setting]?.['type'] !== 'string') report(`${at}/setting`, `no setting "${setting}" that is a text`, known(settings))
   for (const [name, { of }] of Object.entries(findings)) if (!Object.hasOwn(lookUps, of)) report(`${at}/findings${step(name)}/of`, `no look-up "${of}"`, known(lookUps))
-  for (const [name, { near, match }] of Object.entries(lookUps)) if (near !== undefined && !Object.hasOwn(match, near)) report(`${at}/look_up${step(name)}/near`, `${near} is none of match`, known(match))
+  for (const [place, { near, match }] of lookUpsOf(one, at)) if (near !== undefined && !Object.hasOwn(match, near)) report(`${place}/near`, `${near} is none of match`, known(match))
 }
 
 /** The step must ask for the very fields its way of authorization reads. */

@@ -4,7 +4,8 @@ import type { JsonSchema, LookUp, PossibleCause, Provider, Readable, SetupStep }
 import { MappingError } from '../errors.ts'
 import { step } from '../json-pointer.ts'
 import { closed, compileTree, connectionReadable, treeOf, type Compiling } from './compile.ts'
-import type { Manifest, StepSource } from './manifest.ts'
+import type { LookUpSource, Manifest, StepSource } from './manifest.ts'
+import { durationMs } from './units.ts'
 
 const TEXT: JsonSchema = { type: 'string' }
 
@@ -14,24 +15,26 @@ export function compileSetup (manifest: Manifest, compiling: Compiling): SetupSt
 }
 
 function compileStep (source: StepSource, at: string, manifest: Manifest, compiling: Compiling): SetupStep {
-  const { id, kind, title, text, action, per, needs = [], optional = false, when = null, recheck = 'hold', fields = {}, check = null, options = null, setting = null, empty = null, choices = [], findings = {}, says = {} } = source
+  const { id, kind, title, text, action, per, needs = [], optional = false, when = null, recheck = 'hold', fields = {}, check = null, options = null, setting = null, empty = null, choices = [], findings = {}, arrival, says = {} } = source
   const connects = kind === 'api_key' || kind === 'oauth2'
   return {
     id, kind, title, text, needs, optional, when, recheck, fields, check, options, setting, empty, choices, says,
     ...(action !== undefined && { action }),
     ...(per !== undefined && { per }),
     auth: connects ? source.auth ?? Object.keys(manifest.auth)[0] ?? null : null,
-    lookUps: compileLookUps(source, at, manifest, compiling),
-    findings: Object.entries(findings).map(([name, finding]) => ({ id: name, ...finding }))
+    lookUps: compileLookUps(source.look_up ?? {}, `${at}/look_up`, { ...lookUpReadable(manifest), input: texts(Object.keys(fields)) }, compiling),
+    findings: Object.entries(findings).map(([name, finding]) => ({ id: name, ...finding })),
+    ...(arrival !== undefined && {
+      arrival: { withinMs: durationMs(arrival.within), lookUps: compileLookUps(arrival.look_up, `${at}/arrival/look_up`, { ...lookUpReadable(manifest), sent: texts(['id', 'time', 'timestamp', 'phone']) }, compiling) }
+    })
   }
 }
 
-function compileLookUps ({ look_up: lookUps = {}, fields = {} }: StepSource, at: string, manifest: Manifest, compiling: Compiling): LookUp[] {
-  const readable: Readable = { connection: withWay(connectionReadable(manifest)['connection'] as JsonSchema), options: closed(manifest.options), input: closed(Object.fromEntries(Object.keys(fields).map(name => [name, TEXT]))), trigger: TEXT, found: true }
+function compileLookUps (lookUps: Record<string, LookUpSource>, at: string, readable: Readable, compiling: Compiling): LookUp[] {
   const compile = (value: unknown, pointer: string) => compileTree(value, pointer, readable, compiling) ?? { render: () => ({}) }
   const values = (given: Record<string, unknown>, pointer: string) => Object.entries(given).map(([at, equals]) => ({ at, equals: compile(equals, pointer + step(at)) }))
   return Object.entries(lookUps).map(([id, { request, items, next, with: given = {}, match, unless = {}, near = null }]) => {
-    const here = `${at}/look_up${step(id)}`
+    const here = at + step(id)
     return {
       id,
       request,
@@ -44,6 +47,13 @@ function compileLookUps ({ look_up: lookUps = {}, fields = {} }: StepSource, at:
     }
   })
 }
+
+/** What each look-up may read, whatever it is for. */
+function lookUpReadable (manifest: Manifest): Readable {
+  return { connection: withWay(connectionReadable(manifest)['connection'] as JsonSchema), options: closed(manifest.options), trigger: TEXT, found: true }
+}
+
+function texts (names: readonly string[]): JsonSchema { return closed(Object.fromEntries(names.map(name => [name, TEXT]))) }
 
 /** A look-up may also depend on the way of authorization, `connection.auth`. */
 function withWay (connection: JsonSchema): JsonSchema {

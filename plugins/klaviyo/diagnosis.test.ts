@@ -91,9 +91,9 @@ t.test('G4: accepted, and perhaps no SMS: what Klaviyo lets nobody see is named;
   t.strictSame(await causes(app), [])
   const codes = async () => (await causes(app)).map(({ code, certain }) => certain ? code : `${code}?`)
   await app.delivered(await app.post(anEvent('order-1', { type: TYPE })))
-  t.strictSame(await codes(), ['opt_in_missing?', 'sms_not_enabled?', 'message_skipped?'])
+  t.strictSame(await codes(), ['no_sms_consent?', 'sms_not_enabled?', 'message_skipped?'])
   await app.delivered(await app.post(anEvent('alert-1')))
-  t.strictSame(await codes(), ['opt_in_missing?', 'sms_not_enabled?', 'quiet_hours?', 'message_skipped?'])
+  t.strictSame(await codes(), ['no_sms_consent?', 'sms_not_enabled?', 'quiet_hours?', 'message_skipped?'])
 })
 
 t.test('G4: at a connection that is declared to be set up nobody has looked, so a flow may be a draft or listen to something else', async t => {
@@ -101,5 +101,5 @@ t.test('G4: at a connection that is declared to be set up nobody has looked, so 
   await app.ask('PUT', `/v1/shops/${SHOP}/providers/klaviyo/connection`, { body: { secrets: { api_key: KEY }, ready: ['back_in_stock', 'preorder'] } })
   t.strictSame(await causes(app), [])
   await app.delivered(await app.post(anEvent('order-1', { type: TYPE })))
-  t.match(await causes(app), [{ code: 'trigger_mismatch', certain: false }, { code: 'flow_not_live', certain: false }, { code: 'opt_in_missing' }, { code: 'sms_not_enabled' }, { code: 'message_skipped' }])
+  t.match(await causes(app), [{ code: 'trigger_mismatch', certain: false }, { code: 'flow_not_live', certain: false }, { code: 'no_sms_consent' }, { code: 'sms_not_enabled' }, { code: 'message_skipped' }])
 })

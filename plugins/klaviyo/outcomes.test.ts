@@ -15,6 +15,7 @@ const TABLE: Array<[string, Answer & { kind: 'answer' }, Outcome | null]> = [
   ['accepted', answer(202), null],
   ['accepted, phone dropped', answer(202, { 'x-klaviyo-partial-failure': 'phone_number' }), { is: 'rejected', reason: 'phone_refused', detail: 'Klaviyo recorded the event and dropped the phone number.' }],
   ['refused', answer(400, JSON_API, SAYS), { is: 'rejected', reason: 'payload_refused', detail: 'It says no.' }],
+  ['the phone refused', answer(400, JSON_API, { errors: [{ detail: 'No such number.', source: { pointer: '/data/attributes/profile/data/attributes/phone_number' } }] }), { is: 'rejected', reason: 'phone_refused', detail: 'No such number.' }],
   ['refused, in another shape', answer(400, {}, { errors: 'no' }), { is: 'rejected', reason: 'payload_refused' }],
   ['refused, no JSON', answer(400, {}, '<b>no</b>'), { is: 'rejected', reason: 'payload_refused' }],
   ['refused at length', answer(400, {}, { errors: [{ detail: 'x'.repeat(900) }] }), { is: 'rejected', reason: 'payload_refused', detail: 'x'.repeat(500) }],

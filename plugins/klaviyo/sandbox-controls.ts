@@ -4,6 +4,7 @@
 // POST uninstalls {account}              the merchant removes the app: ends every grant of the account
 // GET grants                             how many grants, refreshes, second uses, revocations; each grant
 // POST listing_delay {ms}                from an event to its being listed, and its metric (2000)
+// profiles, double_opt_in, opt_ins, regions: sandbox-profile-controls.ts
 // GET flows?account=                     every flow of an account
 // POST flows {account, name, metric_id, status?, archived?}   one made by hand; metric_id null: another trigger
 // PATCH flows/{id} {name?, status?, archived?, metric_id?}, DELETE flows/{id}
@@ -17,7 +18,7 @@ import type { Flow, Flows } from './sandbox-flows.ts'
 import type { Grants } from './sandbox-grants.ts'
 import type { Metrics } from './sandbox-metrics.ts'
 
-const ACCOUNT = { type: 'string', minLength: 1 }
+export const ACCOUNT = { type: 'string', minLength: 1 }
 const FLOW = { name: { type: 'string' }, status: { enum: STATUSES }, archived: { type: 'boolean' }, metric_id: { type: ['string', 'null'] } }
 
 interface FlowChange { name?: string, status?: Status, archived?: boolean, metric_id?: string | null }
@@ -67,13 +68,13 @@ export function controls (app: FastifyInstance, { grants, metrics, flows }: Part
 type Order<T> = (request: FastifyRequest, reply: FastifyReply, then: (order: T) => object | null) => FastifyReply
 
 /** Reads a body of these keys and does as it says; `null` is answered 404. */
-function order<T> (required: string[], properties: Record<string, object>): Order<T> {
+export function order<T> (required: string[], properties: Record<string, object>): Order<T> {
   const fits = ajv.compile<T>({ type: 'object', additionalProperties: false, required, properties })
   return (request, reply, then) => {
     const body = parsed(request.body) ?? {}
     if (!fits(body)) return reply.code(400).send({ error: ajv.errorsText(fits.errors, { dataVar: 'body' }) })
     const done = then(body)
-    return done === null ? reply.code(404).send({ error: 'There is no such flow.' }) : reply.code(200).send(done)
+    return done === null ? reply.code(404).send({ error: 'There is nothing of this name.' }) : reply.code(200).send(done)
   }
 }
 

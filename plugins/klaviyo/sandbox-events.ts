@@ -9,6 +9,8 @@ import { TIMES } from './sandbox-filter.ts'
 import { listed } from './sandbox-lists.ts'
 import type { Item, Rules } from './sandbox-lists.ts'
 import type { Metrics } from './sandbox-metrics.ts'
+import { profileId } from './sandbox-profiles.ts'
+import type { Profiles } from './sandbox-profiles.ts'
 
 const EVENT_BYTES_MAX = 5 * 1024 * 1024
 /** How long Klaviyo remembers a unique_id is not published; this many are remembered here. */
@@ -31,10 +33,14 @@ interface Kept { account: string, metricId: string, who: string, uuid: string, r
 
 export class Events {
   readonly #metrics: Metrics
+  readonly #profiles: Profiles
   readonly #seen = new Set<string>()
   #kept: Kept[] = []
 
-  constructor (metrics: Metrics) { this.#metrics = metrics }
+  constructor (metrics: Metrics, profiles: Profiles) {
+    this.#metrics = metrics
+    this.#profiles = profiles
+  }
 
   /** Takes one that is in order; `request` stands for a profile that nothing names. */
   take ({ account, integration }: Caller, body: EventBody, request: string, now: number): { key: string, repeat: boolean } {
@@ -44,6 +50,7 @@ export class Events {
     const at = typeof time === 'string' ? Date.parse(time) : now
     const key = uniqueId ?? new Date(at).toISOString().slice(0, 19)
     const who = profile.data.id ?? phone ?? email ?? externalId ?? request
+    this.#profiles.upsert(account, who, profile.data.attributes)
     const repeat = this.#repeats(JSON.stringify([account, who, metricId, key]))
     if (!repeat) this.#keep({ account, metricId, who, uuid: randomUUID(), receivedAt: now, timeAt: Math.floor(at / 1000) * 1000, properties })
     return { key, repeat }
@@ -52,7 +59,7 @@ export class Events {
   /** Those of an account that have been processed, newest first. */
   items (account: string): Item[] {
     return this.#kept.slice(-KEPT_MAX).filter(event => event.account === account && this.#metrics.seen(event.receivedAt)).toReversed().map(event => ({
-      values: { metric_id: event.metricId, profile_id: profileId(event), datetime: event.timeAt, timestamp: event.timeAt },
+      values: { metric_id: event.metricId, profile_id: profileId(event.account, event.who), datetime: event.timeAt, timestamp: event.timeAt },
       resource: () => resourceOf(event)
     }))
   }
@@ -84,18 +91,13 @@ function createEvent ({ caller, request, body }: Call, events: Events, now: numb
   return fault === null ? { status: 202, record: events.take(caller, body as EventBody, request.id, now) } : invalid(fault.detail, fault)
 }
 
-/** 26 characters, as a ULID has. */
-function profileId ({ account, who }: Kept): string {
-  return `01${createHash('sha256').update(`${account} ${who}`).digest('hex').slice(0, 24).toUpperCase()}`
-}
-
 function resourceOf (event: Kept): Resource & { relationships: object } {
   const id = event.uuid.replaceAll('-', '').slice(0, 12)
   return {
     type: 'event',
     id,
     attributes: { timestamp: event.timeAt / 1000, event_properties: event.properties, datetime: new Date(event.timeAt).toISOString(), uuid: event.uuid },
-    relationships: { profile: { data: { type: 'profile', id: profileId(event) } }, metric: { data: { type: 'metric', id: event.metricId } } },
+    relationships: { profile: { data: { type: 'profile', id: profileId(event.account, event.who) } }, metric: { data: { type: 'metric', id: event.metricId } } },
     links: { self: link(`/api/events/${id}`) }
   }
 }

@@ -14,6 +14,8 @@ export interface Rules {
   /** What a page has, and the most it may be asked for, where it may. */
   size: { usual: number, max?: number }
   fields: Fields
+  /** Parameters besides, which whoever makes the items looks at. */
+  also?: readonly string[]
 }
 
 /** By type, the names that `fields[<type>]` may ask for. */
@@ -23,7 +25,7 @@ type Query = Record<string, string>
 
 /** A page of `items`, in their own order where none is asked for. `path` without the query. */
 export function listed (path: string, given: unknown, items: readonly Item[], rules: Rules): Answered | Fault {
-  const fault = queryFault(given, [...fieldsIn(rules.fields), 'filter', 'sort', 'page[cursor]', ...(rules.size.max === undefined ? [] : ['page[size]'])])
+  const fault = queryFault(given, [...fieldsIn(rules.fields), 'filter', 'sort', 'page[cursor]', ...(rules.size.max === undefined ? [] : ['page[size]']), ...rules.also ?? []])
   if (fault !== null) return fault
   const query = given as Query
   const fits = query['filter'] === undefined ? () => true : compileFilter(query['filter'], rules.filters)

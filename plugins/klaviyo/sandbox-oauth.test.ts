@@ -14,7 +14,7 @@ const HEADERS = { revision: '2026-07-15', accept: 'application/vnd.api+json', 'c
 const BASIC = { authorization: `Basic ${Buffer.from('client-1:secret-1').toString('base64')}` }
 const BACK = 'https://gateway.example/oauth/callback?shop=acme'
 const VERIFIER = 'v'.repeat(43)
-const ALL = 'accounts:read events:read events:write flows:read flows:write metrics:read'
+const ALL = 'accounts:read events:read events:write flows:read flows:write lists:write metrics:read profiles:read profiles:write subscriptions:write'
 const DESCRIPTION = join(ROOT, '../shared/reference/klaviyo.openapi.json')
 
 interface Tokens { access_token: string, refresh_token: string, token_type: string, expires_in: number, scope: string }
@@ -97,7 +97,7 @@ t.test('the page has Allow and Deny, and shows what was sent as text', async t =
   t.match(page.text, /name="decision" value="allow"[^]*name="decision" value="deny"/)
   t.notMatch(page.text, '<script>')
   t.match(page.headers, { 'content-security-policy': "default-src 'none'", 'x-frame-options': 'DENY' })
-  for (const form of [{ decision: 'maybe' }, { decision: 'allow', scope: 'profiles:read' }, { decision: 'allow', account: 'too-long-1' }]) t.equal((await send('POST', authorize(), { form })).status, 400, JSON.stringify(form))
+  for (const form of [{ decision: 'maybe' }, { decision: 'allow', scope: 'webhooks:read' }, { decision: 'allow', account: 'too-long-1' }]) t.equal((await send('POST', authorize(), { form })).status, 400, JSON.stringify(form))
 })
 
 t.test('what a merchant decides goes back with the state', async t => {

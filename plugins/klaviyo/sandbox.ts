@@ -13,6 +13,8 @@ import { flowEndpoints, Flows } from './sandbox-flows.ts'
 import { Grants } from './sandbox-grants.ts'
 import { metricEndpoints, Metrics } from './sandbox-metrics.ts'
 import { oauth } from './sandbox-oauth.ts'
+import { profileControls } from './sandbox-profile-controls.ts'
+import { profileEndpoints, Profiles } from './sandbox-profiles.ts'
 
 /** Revisions come quarterly, are stable for a year and deprecated for another, then retired. */
 const NEWEST_REVISION = '2026-07-15'
@@ -25,7 +27,8 @@ export default function klaviyo (app: FastifyInstance, context: SandboxContext):
   const grants = new Grants(wallNow)
   const metrics = new Metrics(wallNow)
   const flows = new Flows(wallNow)
-  const endpoints: Endpoint[] = [ACCOUNTS, ...eventEndpoints(new Events(metrics), wallNow), ...metricEndpoints(metrics, flows), ...flowEndpoints(flows, metrics)]
+  const profiles = new Profiles(wallNow, at => metrics.seen(at))
+  const endpoints: Endpoint[] = [ACCOUNTS, ...eventEndpoints(new Events(metrics, profiles), wallNow), ...profileEndpoints(profiles, wallNow), ...metricEndpoints(metrics, flows), ...flowEndpoints(flows, metrics)]
   for (const endpoint of endpoints) app.route({ method: endpoint.method, url: endpoint.url, handler: (request, reply) => served(request, reply, context, endpoint, grants) })
   for (const [url, known] of Map.groupBy(endpoints, endpoint => endpoint.url)) {
     const taken = new Set<string>(known.map(({ method }) => method))
@@ -33,6 +36,7 @@ export default function klaviyo (app: FastifyInstance, context: SandboxContext):
   }
   oauth(app, context, grants)
   controls(app, { grants, metrics, flows })
+  profileControls(app, profiles)
   app.setNotFoundHandler((_request, reply) => refuse(reply, { status: 404, code: 'not_found', title: 'Not found.', detail: 'A path or resource could not be found.' }))
 }
 

@@ -140,6 +140,21 @@ t.test('G4: what became of a customer\'s messages is told of this customer alone
   t.match(notAllowed, { status: 422, body: { error: { code: 'GW_REQUEST_INVALID' } } })
 })
 
+t.test('C11: where the provider says that nobody is texted without consent, the delivery and the diagnosis say it for certain', async t => {
+  const guess = (text: string) => manifest(text).replace('code: opt_in_missing', 'code: no_sms_consent')
+  const app = await started(t, { manifest: text => guess(text).replace('  - { status: 401,', '  - { status: 202, header: { name: x-consent, equals: none }, is: delivered, reason: no_sms_consent }\n  - { status: 401,') })
+  await setUpAll(app)
+  await delivered(app, 'order-1')
+  t.ok(codes(await diagnosis(app)).includes('no_sms_consent?'), 'a guess')
+  await app.fault('beacon', { kind: 'status', status: 202, headers: { 'x-consent': 'none' }, match: { path: '/events' }, times: 1 })
+  const id = await delivered(app, 'order-2')
+  t.match(await app.delivery('order-2'), { state: 'delivered', reason: 'no_sms_consent', sentence: /^Beacon accepted the message, but the customer has given no SMS consent there/ })
+  const { healthy, causes } = await diagnosis(app)
+  t.equal(healthy, false)
+  t.match(causes[0], { code: 'no_sms_consent', certain: true, fix: /Only the customer can give it/, where: { subject: TYPE, delivery: id } })
+  t.equal(causes.filter(({ code }) => code === 'no_sms_consent').length, 1, 'what is known is not guessed at besides')
+})
+
 t.test('of a shop only the last day counts, of a customer all there is', async t => {
   const clock = movable()
   const app = await started(t, { runtime: clock.runtime })

@@ -139,7 +139,7 @@ const PAGE = 2
 const world = () => ({
   refused: [], kind: 'shop', plain: false,
   lists: [{ id: 'l1', name: 'News' }, { id: 'l2', name: 'Alerts' }],
-  topics: [], flows: []
+  topics: [], flows: [], events: [], lost: false
 })
 
 export default function beacon (app, context) {
@@ -163,9 +163,11 @@ export default function beacon (app, context) {
   })
   get('/topics', () => ({ topics: here.topics.map(name => ({ id: name.replace('topic ', ''), name })) }))
   get('/topics/:id/flows', ({ request }) => ({ flows: here.flows.filter(({ topic }) => topic === 'topic ' + request.params.id) }))
+  get('/events', () => ({ events: here.lost ? [] : here.events }))
   app.post('/events', (request, reply) => answer(request, reply, ({ body }) => {
     if (here.plain && body.to.name !== '') return { status: 400, error: 'no name is taken' }
     if (!here.topics.includes(body.topic)) here.topics.push(body.topic)
+    here.events.push(body)
     return { status: 202 }
   }))
   app.post('/_sandbox/world', async request => Object.assign(here, json(request.body)))
@@ -174,7 +176,7 @@ export default function beacon (app, context) {
 }
 
 export interface Flow { id: string, name: string, status: 'live' | 'draft', topic: string | null }
-export interface World { refused?: string[], kind?: string, plain?: boolean, lists?: Array<{ id: string, name: string }>, topics?: string[], flows?: Flow[] }
+export interface World { events?: object[], refused?: string[], kind?: string, plain?: boolean, /** Of what was sent nothing is listed. */ lost?: boolean, lists?: Array<{ id: string, name: string }>, topics?: string[], flows?: Flow[] }
 
 /** The usual config with beacon in it; courier stays what shops send through until another is chosen. */
 export function setupConfig (change: (config: string) => string = config => config): string {

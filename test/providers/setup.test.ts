@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { entry, load, loadOne, writeFolder } from '../helpers/providers.ts'
 import { BEACON, BEACON_SETUP } from '../helpers/setup.ts'
+import { withArrival } from '../helpers/setup-arrival.ts'
 
 const MANIFEST = BEACON['provider.yaml'] as string
 const KEY_STEP = BEACON_SETUP.slice(BEACON_SETUP.indexOf('  - id: key'), BEACON_SETUP.indexOf('  - id: pair'))
@@ -49,6 +50,31 @@ t.test('each fault of a set-up is named by code, place and remedy', async t => {
     const line = text.slice(0, text.lastIndexOf(at)).split('\n').length
     t.ok(faults.some(fault => fault.code === code && Math.abs(fault.place.line - line) <= (at.includes('\n') ? 1 : 0) && fault.place.file.endsWith('provider.yaml')), `${name}: ${code} in line ${line}, got ${JSON.stringify(faults.map(fault => [fault.code, fault.place.line, fault.message]))}`)
     for (const { fix, message } of faults) t.ok(fix !== '' && message !== '', name)
+  }
+})
+
+const NO_ARRIVAL: Array<[string, string, string, string, string]> = [
+  ['an arrival at a step of another kind', 'kind: test_event\n    per: alert_type\n    needs: [key]\n    optional: true', 'kind: task\n    per: setup_group\n    needs: [key]\n    optional: true', 'GW_CONFIG_VALUE', '    arrival:'],
+  ['an arrival that is looked for without end', '      within: 6s\n', '', 'GW_CONFIG_MISSING_KEY', '    arrival:'],
+  ['an arrival that nobody looks up', 'look_up:\n        topic: { request: topics, items: /topics, match: { /name: "{{ trigger }}" } }\n        event: { request: sent_events, with: { topic: "{{ found.topic.id }}", since: "{{ sent.time }}" }, items: /events, match: { /key: "{{ sent.id }}", /to/phone: "{{ sent.phone }}" } }', 'look_up: {}', 'GW_CONFIG_VALUE', 'look_up: {}'],
+  ['an arrival by a request that is not there', 'request: sent_events', 'request: sent_event', 'GW_CONFIG_REFERENCE', 'request: sent_event,'],
+  ['an arrival that reads what a merchant enters', '/key: "{{ sent.id }}"', '/key: "{{ input.flow_name }}"', 'GW_MAPPING_FIELD', '/key: "{{ input'],
+  ['an arrival that reads what was not sent', '/key: "{{ sent.id }}"', '/key: "{{ sent.key }}"', 'GW_MAPPING_FIELD', '/key: "{{ sent.key'],
+  ['an arrival with near names of what is not compared', 'items: /events, match', 'items: /events, near: /name, match', 'GW_CONFIG_REFERENCE', 'near: /name, match']
+]
+
+t.test('C6: each fault of an arrival is named by code, place and remedy; a sound one is compiled', async t => {
+  const root = t.testdir()
+  const manifest = withArrival(MANIFEST)
+  const beacon = await loadOne(entry('beacon', writeFolder(join(root, 'sound'), { ...BEACON, 'provider.yaml': manifest })))
+  t.match(beacon.setup.find(({ id }) => id === 'test'), { arrival: { withinMs: 6000, lookUps: [{ id: 'topic' }, { id: 'event', request: 'sent_events' }] } })
+  t.ok(beacon.setup.filter(({ id }) => id !== 'test').every(({ arrival }) => arrival === undefined))
+  for (const [i, [name, from, to, code, at]] of NO_ARRIVAL.entries()) {
+    t.ok(manifest.includes(from), `${name}: the text to break is there`)
+    const text = manifest.replace(from, to)
+    const { faults } = await load([entry('beacon', writeFolder(join(root, String(i)), { ...BEACON, 'provider.yaml': text }))])
+    const line = text.slice(0, text.lastIndexOf(at)).split('\n').length
+    t.ok(faults.some(fault => fault.code === code && fault.place.line === line && fault.fix !== ''), `${name}: ${code} in line ${line}, got ${JSON.stringify(faults.map(fault => [fault.code, fault.place.line, fault.message]))}`)
   }
 })
 

@@ -195,6 +195,16 @@ t.test('a kind of message that the provider cannot send is named', async t => {
   t.match(causes(factsWith({ more: { groups: [{ ...first!, types: first!.types.map(one => ({ ...one, supported: false })) }, ...rest] } })), [{ code: 'event_not_supported', where: { subject: 'stock.alert' } }, { code: 'event_not_supported', where: { subject: 'stock.reminder' } }])
 })
 
+t.test('C6: a test event that was accepted and not found is named, one that is awaited or has arrived is not', async t => {
+  const withState = (state: string) => causes(factsWith({ steps: [KEY, { ...TEST, says: { not_arrived: 'It got lost.' } }], rows: [{ step: 'test', subject: 'stock.alert', state: 'done', doneAt: NOW, found: { arrival: { state } } }] }))
+  t.match(withState('not_found'), [{ code: 'not_arrived', certain: true, sentence: 'It got lost.', where: { step: 'test', subject: 'stock.alert' } }])
+  for (const state of ['awaited', 'arrived', 'not_looked']) t.strictSame(withState(state), [], state)
+})
+
+t.test('C11: a message that goes no further for lack of consent is named, though it was handed over', async t => {
+  t.match(causes(factsWith({ more: { recent: [delivery('delivered', 'no_sms_consent')] } })), [{ code: 'no_sms_consent', certain: true, where: { subject: 'stock.alert', delivery: 'dlv_1' } }])
+})
+
 t.test('there is something to do about every cause and every reason, without a place for a name left in it', async t => {
   for (const code of [...CAUSES, ...Object.keys(REASONS) as Reason[]]) t.match(fixOf(code, 'Alpha'), /^[A-Z][^{}]+\.$/, code)
   for (const reason of Object.keys(REASONS) as Reason[]) t.ok(Object.hasOwn(REASONS, codeOf(reason)) || (CAUSES as readonly string[]).includes(codeOf(reason)), reason)

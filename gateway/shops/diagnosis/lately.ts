@@ -1,11 +1,14 @@
 // What waits, and what became of the newest messages.
 
 import type { DiagnosisFacts, Recent } from './facts.ts'
+import type { Reason } from '../../reasons.ts'
 import { byReason, made, type FoundCause } from './found.ts'
 import { codeOf, type FoundCode } from './texts.ts'
 
 /** Less than this is no delay worth a word. */
 const SOON_MS = 1000
+/** Remarks on a message that was delivered to the provider, and goes no further. */
+const NO_FURTHER: ReadonlySet<Reason> = new Set(['no_sms_consent'])
 /** States in which a delivery's reason says what keeps it, or kept it, from the customer. What holds one is told of by itself. */
 const TELLING: ReadonlySet<string> = new Set(['waiting', 'unknown', 'rejected', 'expired'])
 /** Reasons of waiting that pass by themselves before anybody reads of them. */
@@ -26,7 +29,7 @@ export function lately ({ provider, backlogs, recent, ofPerson }: DiagnosisFacts
 function ofDeliveries (recent: readonly Recent[], title: string): FoundCause[] {
   const seen = new Set<string>()
   return recent.flatMap(({ id, type, state, reason, createdAt }) => {
-    if (reason === null || !TELLING.has(state)) return []
+    if (reason === null || (!TELLING.has(state) && !NO_FURTHER.has(reason))) return []
     const cause = { ...byReason(reason, title, { subject: type, delivery: id }), since: createdAt }
     const key = `${codeOf(reason)} ${type}`
     if (seen.has(key) || PASSING.has(cause.code)) return []

@@ -2,6 +2,7 @@
 
 import type { Cause } from '../../contract.ts'
 import { sentence } from '../../reasons.ts'
+import { arrivalOf } from '../setup/arrival.ts'
 import { connects, type Item, type Standing } from '../setup/progress.ts'
 import type { DiagnosisFacts } from './facts.ts'
 import { made, type FoundCause } from './found.ts'
@@ -58,10 +59,14 @@ function undone (standing: Standing, item: Item, title: string): FoundCause[] {
   })
 }
 
-/** What a verification found that is no obstacle. */
+/** What a verification found that is no obstacle; a test event that was accepted, and not found afterwards. */
 function warned (standing: Standing, item: Item, title: string): FoundCause[] {
-  return findingsOf(item).filter(({ ok, warns }) => warns && ok === false)
-    .map(({ id, text }) => about(causeOf(standing, id) ?? 'verified_with_warning', text, title, standing.step.id, item))
+  const { step } = standing
+  const isLost = arrivalOf(item.row)?.state === 'not_found'
+  return [
+    ...findingsOf(item).filter(({ ok, warns }) => warns && ok === false).map(({ id, text }) => about(causeOf(standing, id) ?? 'verified_with_warning', text, title, step.id, item)),
+    ...(isLost ? [about('not_arrived', step.says.not_arrived ?? sentence('not_arrived', title), title, step.id, item)] : [])
+  ]
 }
 
 /** Done once, and the permission to look again is gone. */

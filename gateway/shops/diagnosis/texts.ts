@@ -50,6 +50,8 @@ const FIXES: Partial<Record<FoundCode, string>> = {
   no_event: 'See that the customer signed up or ordered with this phone number, and that what calls this gateway sent the event.',
   no_phone: 'Ask for the phone number where customers sign up or order.',
   phone_refused: 'Correct the customer\'s phone number.',
+  no_sms_consent: 'Open the customer at {provider}, and look at the SMS consent there. Only the customer can give it.',
+  not_arrived: 'Send another test event; if that is not found either, see that the right account is connected, and that SMS is set up at {provider}.',
   provider_not_answering: 'Nothing is to be done here; see {provider}\'s status page if it lasts.',
   provider_failing: 'Nothing is to be done here; see {provider}\'s status page if it lasts.',
   expired: 'See what it waited for. It can be sent again, if it is still of use.',

@@ -11,6 +11,7 @@ import { ticketSteps, type Flow } from '../oauth/flows.ts'
 import { startPath } from '../oauth/platform-app.ts'
 import { secretsFaults } from '../secrets-faults.ts'
 import type { ShopState } from '../shops.ts'
+import { lookForArrival } from './arrival.ts'
 import { accountKeyOf, at, factsOf, heldFor, type SetupOptions } from './facts.ts'
 import { connects, standings, subjectsOf, type Item, type SetupFacts, type Standing } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
@@ -151,6 +152,9 @@ export class Setup {
   async recheck (job: SetupJob): Promise<Again> {
     return await recheck(job, this.#o)
   }
+
+  /** A job: looks whether a test event has arrived. */
+  async arrival (job: SetupJob): Promise<{ dueAt: number } | null> { return await lookForArrival(job, this.#o) }
 
   /** The step and what it is done for, where this can be done now. */
   #target ({ provider, step: id, action, subject }: Act, facts: SetupFacts): { step: SetupStep, item: Item } {

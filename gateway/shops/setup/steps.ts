@@ -50,23 +50,33 @@ export async function readOptions (step: SetupStep, row: StepRow, subject: Subje
 
 /** Looks up what the merchant named, and reports each finding apart. */
 export async function verify (step: SetupStep, row: StepRow, trigger: string | null, subject: Subject, asking: Asking): Promise<Learnt> {
+  const answer = await lookUpAll(step.lookUps, { input: row.given, trigger: trigger ?? '' }, subject, asking)
+  if (answer.is !== 'ok') return unless(answer, row)
+  const { found, looked, near } = answer
+  const findings = step.findings.map(finding => reported(finding, found, looked))
+  const wrong = findings.find(({ ok, warns }) => ok !== true && !warns)
+  return { is: 'known', state: wrong === undefined ? 'done' : 'failed', reason: wrong === undefined ? null : 'not_verified', detail: wrong?.text ?? null, found: { findings, near } }
+}
+
+/** `found`: items by the look-up's id. `looked`: those that could be made. `near`: names that may have been meant. */
+interface LookedUp { is: 'ok', found: Record<string, unknown>, looked: ReadonlySet<string>, near: string[] }
+
+/** Makes look-ups one after the other; `about`: what their templates read besides what was found before. */
+export async function lookUpAll (lookUps: readonly LookUp[], about: object, subject: Subject, asking: Asking): Promise<Exclude<Told, { is: 'ok' }> | LookedUp> {
   const found: Record<string, unknown> = {}
   const looked = new Set<string>()
   const near: string[] = []
   const { connection: { accountId, settings, auth }, provider: { options } } = subject
-  const scope = () => ({ connection: { account_id: accountId, settings, auth }, options, input: row.given, trigger: trigger ?? '', found })
-  for (const lookUp of step.lookUps) {
-    const answer = await lookedUp(lookUp, scope(), subject, asking)
+  for (const lookUp of lookUps) {
+    const answer = await lookedUp(lookUp, { ...about, connection: { account_id: accountId, settings, auth }, options, found }, subject, asking)
     if (answer === null) continue // what it is about was not found
-    if (answer.is !== 'ok') return unless(answer, row)
+    if (answer.is !== 'ok') return answer
     const { item, nearby } = answer
     looked.add(lookUp.id)
     if (item !== undefined) found[lookUp.id] = item
     near.push(...nearby)
   }
-  const findings = step.findings.map(finding => reported(finding, found, looked))
-  const wrong = findings.find(({ ok, warns }) => ok !== true && !warns)
-  return { is: 'known', state: wrong === undefined ? 'done' : 'failed', reason: wrong === undefined ? null : 'not_verified', detail: wrong?.text ?? null, found: { findings, near } }
+  return { is: 'ok', found, looked, near }
 }
 
 /** A request that needs what was not found is not made: null. */
@@ -117,7 +127,7 @@ function reported ({ id, of, at, equals, absent = false, warns = false, text, ot
 }
 
 /** The event types that the sample is for, and what it is sent with. */
-export interface TestEvent { type: string, data: Record<string, unknown>, shop: { id: string, name: string, domain: string }, id: string, now: number }
+export interface TestEvent { type: string, data: Record<string, unknown>, shop: { id: string, name: string, domain: string }, id: string, /** Its own time. */ now: number }
 
 /** Sends sample data as the event would be sent; what the provider does not take of it is left out from now on. */
 export async function sendTestEvent ({ type, data, shop, id, now }: TestEvent, subject: Subject, asking: Asking): Promise<Learnt> {

@@ -6,6 +6,7 @@ import { isSetUp } from '../route.ts'
 import type { ShopState } from '../shops.ts'
 import { missingScopes } from '../oauth/platform-app.ts'
 import type { Activity } from './activity.ts'
+import { arrivalOf, arrivalView } from './arrival.ts'
 import { sayingOf } from './saying.ts'
 import { ACTIONS, notBegun, OTHER_WAY, type Standings } from './setup.ts'
 import { switches, taskView } from './task-view.ts'
@@ -68,6 +69,7 @@ function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'stan
     ...(missing.length === 0 ? [] : [{ code: 'scope_missing', text: `${provider.title} did not grant all that is needed: ${missing.join(', ')} is missing. Disconnect and reconnect, and allow it.`, scopes: missing }]),
     ...(active.length > 0 && open.length > 0 ? [{ code: 'setup_incomplete', text: `${provider.title} setup incomplete`, setup_groups: open.map(group => group.setup_group), step: first?.step.id ?? null, waiting: open.reduce((sum, group) => sum + group.waiting, 0) }] : []),
     ...standings.flatMap(({ step, items }) => items.flatMap(({ row, subject, state }) => state === 'done' ? warningsIn(row).map(text => ({ code: 'verified_with_warning', text, step: step.id, subject: subject || null })) : [])),
+    ...standings.flatMap(({ step, items }) => items.filter(({ state, row }) => state === 'done' && arrivalOf(row)?.state === 'not_found').map(({ subject }) => ({ code: 'not_arrived', text: sayingOf(step, 'not_arrived', provider), step: step.id, subject: subject || null }))),
     ...standings.flatMap(({ step, items }) => items.filter(({ state, counts }) => state === 'failed' && !counts).map(({ row, subject }) => ({ code: row.reason, text: sayingOf(step, row.reason, provider), step: step.id, subject: subject || null })))
   ]
 }
@@ -114,7 +116,7 @@ function itemView (step: SetupStep, item: Item, { state, facts, tasks, held }: A
     ...(step.kind === 'choice' && { selected: row.given['value'] ?? null }),
     ...(step.kind === 'verify' && { input: Object.fromEntries(Object.keys(step.fields).map(name => [name, row.given[name] ?? null])), findings: row.found['findings'] ?? [], near: row.found['near'] ?? [] }),
     ...(step.kind === 'task' && taskView(step, item, provider, tasks.get(`${step.id}/${subject}`))),
-    ...(step.kind === 'test_event' && { event_id: row.given['event_id'] ?? null }),
+    ...(step.kind === 'test_event' && { event_id: row.given['event_id'] ?? null, arrival: arrivalView(step, row, provider) }),
     action: row.action,
     asked_at: timeOf(row.askedAt),
     done_at: timeOf(row.doneAt),

@@ -4,6 +4,7 @@ import { valueAt } from '../../json-pointer.ts'
 import type { Provider, SetupStep, Step } from '../../contract.ts'
 import { accountOf, type Connection, type OpenConnection } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
+import { awaited, timeOfTest } from './arrival.ts'
 import { accountKeyOf, at, factsOf, type SetupOptions } from './facts.ts'
 import { connects, standings, type Item } from './progress.ts'
 import { rowAt, type StepRow } from './rows.ts'
@@ -92,7 +93,7 @@ async function learnBy (connection: OpenConnection, state: ShopState, provider: 
     case 'api_key': case 'oauth2': return await tryConnection(step, subject, row.action === 'connect' ? { ...options, ask: (tried, request, scope) => options.ask(tried, request, scope, false) } : options)
     case 'select': return await readOptions(step, row, subject, options)
     case 'verify': return await verify(step, row, provider.trigger(row.subject, { account_id: accountId, settings }), subject, options)
-    case 'test_event': return await sendTestEvent({ type: row.subject, data: sampleFor(row, options), shop: { id, name, domain }, id: String(row.given['event_id']), now: options.runtime.now() }, subject, options)
+    case 'test_event': return await sendTestEvent({ type: row.subject, data: sampleFor(row, options), shop: { id, name, domain }, id: String(row.given['event_id']), now: timeOfTest(row, options.runtime.now()) }, subject, options)
     case 'task': return await checkTask({ state, provider, step, row }, subject.connection, options)
     default: throw new Error(`nobody asks a provider about a ${step.kind}`)
   }
@@ -107,7 +108,7 @@ function sampleFor ({ subject, given }: StepRow, { sample, config }: SetupOption
   return data
 }
 
-/** Whose phone a test went to is needed no longer than that. */
+/** Whose phone a test went to is kept only for as long as its arrival is looked for. */
 function withoutPhone (given: Record<string, unknown>): Record<string, unknown> { return Object.fromEntries(Object.entries(given).filter(([name]) => name !== 'phone')) }
 
 /** What one test event made known stays known: one that fails later is told, and undoes nothing. */
@@ -153,7 +154,10 @@ async function keep (id: string, provider: Provider, step: SetupStep, asked: Ste
     const now = runtime.now()
     const row: StepRow = { ...before, given: withoutPhone(before.given), action, state: staysDone(step, before) ? 'done' : learnt.state, reason: learnt.reason, detail: learnt.detail, found: learnt.found ?? before.found, checkedAt: now, doneAt: learnt.state === 'done' ? before.doneAt ?? now : before.doneAt }
     const proven = connecting && learnt.state === 'done' ? await pending(state, provider, step, options) : undefined
-    if (proven === undefined) return changed(place, row, learnt.settings ?? {}, await unwanted(learnt.account?.id ?? ''), runtime)
+    if (proven === undefined) {
+      const sent = step.kind === 'test_event' && learnt.state === 'done' ? awaited(step, row, before.given, place, options) : { row, steps: [] }
+      return changed(place, sent.row, learnt.settings ?? {}, [...await unwanted(learnt.account?.id ?? ''), ...sent.steps], runtime)
+    }
     made = true
     return connected(place, row, { pending: proven, account: learnt.account ?? { id: null, name: '' } }, dropped, { vault, runtime })
   })
