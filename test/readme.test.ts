@@ -97,6 +97,25 @@ t.test('what the start says to paste works in any folder, also where names of fo
   t.ok(requests.startsWith(gateway.sandboxUrl as string))
 })
 
+t.test('the worked example of each provider\'s set-up, pasted line by line, does what stands beside it', { ...withShop, skip: !hasCurl && 'there is no curl here' }, async t => {
+  const cwd = tempDir(t)
+  const { gateway } = await start(t, ROOT, { GATEWAY_DATA: join(cwd, 'data') })
+  const [shared = '', ...each] = blocks('sh', section('Setting a provider up')).filter(block => /^(setup|gw) /m.test(block))
+  const tried = each.map(block => ({ block, provider: /^setup (\S+)/m.exec(block)?.[1] as string }))
+  t.ok(Object.keys(shipped.providers).every(id => section('Setting a provider up').includes(`setup ${id} `) || shared.includes(`"${id}"`)), 'each that ships has one')
+  for (const { block, provider } of tried.filter(({ provider, block }) => Object.hasOwn(shipped.providers, provider) && !block.includes('oauth/connect'))) {
+    const script = `set -e\n${shared.replaceAll(/^gw PUT \/channels.*$/gm, '')}${block}`.replaceAll('http://127.0.0.1:8080', gateway.url).replaceAll('http://127.0.0.1:8081', gateway.sandboxUrl as string)
+    const answers = (await shell(script, { cwd, bin: tempDir(t) })).trim().split('\n')
+    const lines = `gw PUT shop\n${block}`.split('\n').filter(line => /^(setup|gw|sleep) /.test(line))
+    t.equal(answers.length, lines.length, provider)
+    for (const [i, line] of lines.entries()) {
+      t.notMatch(answers[i], /^\{"error"/, line)
+      const [, promised] = /# ("\w+":"[^"]*")$/.exec(line) ?? []
+      if (promised !== undefined) t.ok(answers[i]?.includes(promised), `${line}: ${answers[i]?.slice(0, 300)}`)
+    }
+  }
+})
+
 t.test('where messages are real, nothing is offered for pasting', async t => {
   const dir = project(t, text => text.replaceAll(/^ +sandbox: true.*\n/gm, ''))
   const { out } = await start(t, dir, { GATEWAY_SANDBOX: 'false' })

@@ -7,6 +7,7 @@
 // profiles, double_opt_in, opt_ins, regions: sandbox-profile-controls.ts
 // GET flows?account=                     every flow of an account
 // POST flows {account, name, metric_id, status?, archived?}   one made by hand; metric_id null: another trigger
+//                                        or metric: the name of one that was seen, in place of its id
 // PATCH flows/{id} {name?, status?, archived?, metric_id?}, DELETE flows/{id}
 
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -29,7 +30,7 @@ const orders = {
   delay: order<{ ms: number }>(['ms'], { ms: { type: 'integer', minimum: 0, maximum: 3_600_000 } }),
   expiry: order<{ account?: string }>([], { account: ACCOUNT }),
   uninstall: order<{ account: string }>(['account'], { account: ACCOUNT }),
-  flow: order<FlowChange & { account: string, name: string, metric_id: string | null }>(['account', 'name', 'metric_id'], { account: ACCOUNT, ...FLOW }),
+  flow: order<FlowChange & { account: string, name: string, metric?: string }>(['account', 'name'], { account: ACCOUNT, metric: { type: 'string' }, ...FLOW }),
   change: order<FlowChange>([], FLOW)
 }
 
@@ -48,7 +49,9 @@ export function controls (app: FastifyInstance, { grants, metrics, flows }: Part
     return { ms }
   }))
   app.get<{ Querystring: { account?: string } }>('/_sandbox/flows', async ({ query }) => ({ items: flows.list(query.account ?? '').map(shown) }))
-  app.post('/_sandbox/flows', (request, reply) => orders.flow(request, reply, ({ account, name, metric_id: metricId, status, archived }) => {
+  app.post('/_sandbox/flows', (request, reply) => orders.flow(request, reply, ({ account, name, metric, metric_id: given = null, status, archived }) => {
+    const metricId = metric === undefined ? given : metrics.list(account).findLast(seen => seen.name === metric)?.id
+    if (metricId === undefined) return null
     const flow = flows.add(account, name, metricId, { triggers: metricId === null ? [] : [{ type: 'metric', id: metricId, trigger_filter: null }], profile_filter: null, entry_action_id: null, reentry_criteria: { duration: 0, unit: 'alltime' }, actions: [] })
     flows.change(flow, { ...(status !== undefined && { status }), ...(archived !== undefined && { archived }) })
     return shown(flow)
