@@ -216,7 +216,7 @@ class Process {
   #parts (): Parts {
     return {
       store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, log: this.#log,
-      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() },
+      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() }, paused: () => this.#intake.pressure.sendsPaused,
       publicUrl: () => this.#config.server.publicUrl ?? (this.#config.sandbox.enabled ? this.#url : null) // on this machine alone: so is the sandbox
     }
   }

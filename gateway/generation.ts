@@ -102,7 +102,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
-  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting), activity: (state, provider) => activityOf(state, provider, { store, runtime }) })
+  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting), activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })
   diagnosisRoutes(app, {
     shops, config, providers, caller: callerOfRequest,
     channels: channels.filter(channel => !config.channels[channel]?.choices),

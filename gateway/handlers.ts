@@ -34,6 +34,8 @@ export interface Parts {
   schemas (): ReadonlyMap<string, EventSchema>
   /** There is a job: no reason to wait for the next look. */
   look (): void
+  /** True: nothing is sent, since what comes of it could not be recorded. */
+  paused (): boolean
   /** Where browsers reach this gateway, null where none does. */
   publicUrl (): string | null
 }
@@ -63,7 +65,7 @@ export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setu
   }
 }
 
-export function settingUp ({ store, runtime, vault, shops, deliver, config, providers, schemas, look, publicUrl }: Parts): Setup {
+export function settingUp ({ store, runtime, vault, shops, deliver, config, providers, schemas, look, paused, publicUrl }: Parts): Setup {
   return new Setup({
     store,
     runtime,
@@ -76,6 +78,7 @@ export function settingUp ({ store, runtime, vault, shops, deliver, config, prov
     judge: (answer, provider, settings) => judge(answer, provider, settings, runtime.now()),
     scrub,
     look,
+    paused,
     publicUrl,
     notPossible: provider => notPossible(provider, config(), publicUrl())
   })

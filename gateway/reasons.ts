@@ -75,6 +75,7 @@ export const REASONS = {
   task_failed: 'The automatic set-up of {provider} could not be finished.',
   not_verified: 'Not everything is as it must be at {provider} yet.',
   not_arrived: '{provider} accepted the test event, but it is not found there.',
+  answer_too_large: '{provider} answered with more than is read; the operator must ask for less of it.',
 
   // delivered, with a remark
   no_sms_consent: '{provider} accepted the message, but the customer has given no SMS consent there, so no text goes out.',

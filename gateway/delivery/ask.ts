@@ -16,10 +16,12 @@ import { epochOf } from './owned.ts'
 /** A question is not worth a longer wait for room; whoever asks comes back. */
 const ROOM_WAIT_MS = 10_000
 const AGAIN_MS = 20
+/** Lists are asked for here, and a page of one may be large. */
+const ANSWER_CAP_BYTES = 2 * 1024 * 1024
 
 /** `request`: one of the manifest's by its name, or one that is made already. */
 export interface Question { connection: OpenConnection, request: string | PreparedRequest, scope: object, account: OpenAccount, channel: Channel }
-export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, fresh?: Fresh | undefined, stopping (): boolean }
+export interface AskOptions { store: Store, runtime: Runtime, config: Config, accounts: Accounts, fresh?: Fresh | undefined, stopping (): boolean, /** True: nothing is sent, since what comes of it could not be recorded. */ paused (): boolean }
 
 /** With credentials that are good; once more with others where they are refused. Throws GW_STORE_FAILED where its call could not be kept, and then nothing was sent. */
 export async function ask (question: Question, options: AskOptions): Promise<Answer> {
@@ -38,6 +40,7 @@ export async function ask (question: Question, options: AskOptions): Promise<Ans
 
 async function asked ({ connection, request: given, scope, account, channel }: Question, options: AskOptions): Promise<Answer> {
   const { store, runtime, accounts } = options
+  if (options.paused() || !store.healthy()) return notSent('STOPPED', 'the disk of the store is full, or the store cannot be trusted')
   const prepared = typeof given === 'string' ? channel.provider.request(given, scope) : { ok: true as const, request: given }
   if (!prepared.ok) return notSent('NOT_MAPPED', prepared.detail)
   const { request } = prepared
@@ -70,7 +73,7 @@ async function put (key: number, { account, epoch, channel, request, credentials
   }
   const running = channel.limiter.run(LAST, async signal => epoch === null || account.closed || epochOf(account, channel.provider, { store, config }) !== epoch
     ? notSent('ELSEWHERE', 'another instance may work on this account before the request has ended')
-    : await channel.sender.send(request, credentials, signal))
+    : await channel.sender.send(request, credentials, signal, ANSWER_CAP_BYTES))
   channel.promised--
   const answer = await running
   if (answer.kind === 'not_sent') gate.release()

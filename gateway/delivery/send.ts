@@ -5,6 +5,7 @@ import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Answer, PreparedRequest } from '../contract.ts'
 import { AddressRefused, allowsHost, guardedLookup, isLoopback, isPublic, type Resolve } from './guard.ts'
 
+/** Of an answer no more is read, unless whoever asks says otherwise. */
 const ANSWER_CAP_BYTES = 64 * 1024
 const CONNECT_TIMEOUT_MS = 10_000
 const KEPT_HEADERS = new Set(['content-type', 'date', 'retry-after', 'cf-mitigated', 'location'])
@@ -22,7 +23,7 @@ export interface SendOptions {
 
 /** A provider's connections. One per provider; `send` never throws. */
 export interface Sender {
-  send (request: PreparedRequest, credentials: Record<string, string>, signal: AbortSignal): Promise<Answer>
+  send (request: PreparedRequest, credentials: Record<string, string>, signal: AbortSignal, capBytes?: number): Promise<Answer>
   close (): Promise<void>
 }
 
@@ -46,11 +47,11 @@ export function createSender (baseUrl: string, options: SendOptions): Sender {
   watch.unref()
 
   return {
-    async send (request, credentials, signal) {
+    async send (request, credentials, signal, capBytes = ANSWER_CAP_BYTES) {
       if (protocol !== 'https:' && !sandboxed) return notSent('ADDRESS_REFUSED', `${origin} is not https`)
       if (!allowsHost(hostname, allowed)) return notSent('ADDRESS_REFUSED', `${hostname} is not a public address`)
       if (signal.aborted) return notSent('STOPPED', 'the gateway stopped')
-      const exchange = new Exchange(options.now() + options.deadlineMs, options.now)
+      const exchange = new Exchange(options.now() + options.deadlineMs, options.now, capBytes)
       const abort = () => { exchange.cut('STOPPED', 'the gateway stopped') }
       signal.addEventListener('abort', abort)
       inFlight.add(exchange)
@@ -87,6 +88,7 @@ function cutLate (inFlight: Set<Exchange>, now: number): void {
 class Exchange implements Dispatcher.DispatchHandler {
   readonly deadlineAt: number
   #now: () => number
+  #capBytes: number
   /** There from the moment a connection is given to it: whatever fails after that, the request may have been written. */
   #controller: Dispatcher.DispatchController | null = null
   #resolve: ((answer: Answer) => void) | null = null
@@ -96,9 +98,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #size = 0
 
-  constructor (deadlineAt: number, now: () => number) {
+  constructor (deadlineAt: number, now: () => number, capBytes: number) {
     this.deadlineAt = deadlineAt
     this.#now = now
+    this.#capBytes = capBytes
   }
 
   run (pool: Pool, prefix: string, request: PreparedRequest, credentials: Record<string, string>): Promise<Answer> {
@@ -137,7 +140,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#size += chunk.length
-    if (this.#size <= ANSWER_CAP_BYTES) { this.#chunks.push(chunk); return }
+    if (this.#size <= this.#capBytes) { this.#chunks.push(chunk); return }
     this.#answer(true)
     controller.abort(new Error('the answer is larger than what is read'))
   }

@@ -5,6 +5,8 @@ import type { Row, Runtime, Step, Store } from '../contract.ts'
 
 const POLL_MS = 1000
 const AT_ONCE = 20
+/** Of these places. One is left to either sort, however many of the other there are. */
+const MOST = { claim_jobs: AT_ONCE - 1, claim_background_jobs: 5 } as const
 const FAILED_AFTER_MS = 30_000
 const STORE_AGAIN_MS = 1000
 /** How often it is looked for jobs of instances that are gone, and for those of this one that nobody runs. */
@@ -27,14 +29,19 @@ export type JobHandler = (job: Job) => Promise<JobResult>
 
 export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, /** `job` is null where none could be claimed. */ onError (error: unknown, job: Job | null): void }
 
+/** By what they are claimed: those that somebody waits for, and those that nobody does. */
+type Sort = keyof typeof MOST
+
 export class Jobs {
   #o: JobsOptions
   #timer: NodeJS.Timeout | null = null
-  #running = new Set<Promise<void>>()
+  #running: Record<Sort, Set<Promise<void>>> = { claim_jobs: new Set(), claim_background_jobs: new Set() }
   #looking: Promise<void> = Promise.resolve()
   #stopped = false
   /** The last look took as many as there was room for, so more may be due. */
   #more = false
+  /** A place came free while it was looked. */
+  #again = false
   /** Monotonic. */
   #adoptedAt = 0
   /** Keys of the jobs that run; and of those that are this instance's and did not run when it was last looked. */
@@ -57,7 +64,7 @@ export class Jobs {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     await this.#looking
-    await Promise.all(this.#running)
+    await Promise.all([...this.#running.claim_jobs, ...this.#running.claim_background_jobs])
   }
 
   /** Another instance has put one that is for this one: no reason to wait for the next tick. */
@@ -86,12 +93,14 @@ export class Jobs {
   #tick (ms = POLL_MS): void {
     this.#timer = setTimeout(() => {
       this.#timer = null
-      this.#looking = this.#look().catch(error => { this.#o.onError(error, null) }).finally(() => { if (!this.#stopped) this.#tick() })
+      this.#again = false
+      this.#looking = this.#look().catch(error => { this.#o.onError(error, null) }).finally(() => { if (!this.#stopped) this.#tick(this.#again && this.#more ? 0 : POLL_MS) })
     }, ms)
   }
 
   /** A run ended and more is due: no reason to wait for the next tick. */
   #soon (): void {
+    this.#again = true
     if (!this.#more || this.#timer === null) return // stopped, or it looks just now
     this.#more = false
     clearTimeout(this.#timer)
@@ -100,26 +109,35 @@ export class Jobs {
 
   async #look (): Promise<void> {
     const { store, runtime } = this.#o
-    const free = AT_ONCE - this.#running.size
-    if (free < 1) return
+    if (this.#free < 1) return
     this.#more = false
     if (runtime.mono() - this.#adoptedAt >= ADOPT_MS) {
       await this.#adopt()
       await this.#release()
     }
-    const due = { now: runtime.now(), slots: JSON.stringify(store.slots.mine) }
-    if ((await store.read('jobs_are_due', due)).length === 0) return
-    const [claimed] = await store.commit([{ name: 'claim_jobs', params: { ...due, owner: store.owner, epoch: store.epoch, limit: free } }])
+    const params = { now: runtime.now(), slots: JSON.stringify(store.slots.mine) }
+    const due = new Set((await store.read('jobs_are_due', params)).map(row => row.background))
+    if (due.has(0)) await this.#claim('claim_jobs', params)
+    if (due.has(1)) await this.#claim('claim_background_jobs', params)
+  }
+
+  get #free (): number { return AT_ONCE - this.#running.claim_jobs.size - this.#running.claim_background_jobs.size }
+
+  async #claim (sort: Sort, params: Step['params']): Promise<void> {
+    const { store } = this.#o
+    const running = this.#running[sort]
+    const limit = Math.min(this.#free, MOST[sort] - running.size)
+    const [claimed] = limit < 1 ? [] : await store.commit([{ name: sort, params: { ...params, owner: store.owner, epoch: store.epoch, limit } }])
     const rows = claimed?.rows ?? []
-    this.#more = rows.length === free
+    this.#more ||= rows.length >= limit
     for (const job of rows.map(jobOf)) {
       this.#keys.add(job.key)
       const run = this.#run(job).finally(() => {
-        this.#running.delete(run)
+        running.delete(run)
         this.#keys.delete(job.key)
         this.#soon()
       })
-      this.#running.add(run)
+      running.add(run)
     }
   }
 

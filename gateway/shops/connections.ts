@@ -96,6 +96,17 @@ export function disconnectSteps (shop: ShopOf, provider: string, connection: Con
   return [...(connection ? revocationSteps(shop, connection, tools) : []), { name: 'drop_secrets', params }, { name: 'delete_connection', params }]
 }
 
+/** The steps by which it is known no more whose account the credentials are, where they may be another one's than before. */
+export function uncheckSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | undefined): Step[] {
+  if (!hasNewSecrets(input, before) || (before !== undefined && isProvenSame(before, input))) return []
+  return provider.setup.filter(({ kind }) => kind === 'api_key' || kind === 'oauth2').map(({ id }) => ({ name: 'uncheck_setup', params: { shop_key: shop.key, provider: provider.id, step: id } }))
+}
+
+/** Whether credentials come with it that are not the connection's already. */
+export function hasNewSecrets ({ secrets }: ConnectionInput, before: Connection | undefined): boolean {
+  return Object.keys(secrets).length > 0 && !isDeepStrictEqual(before?.secrets, secrets)
+}
+
 /** The same credentials, or an account that the provider called the same: what was set up by them still is. */
 function isProvenSame ({ accountId, secrets }: Connection, input: ConnectionInput): boolean {
   return isDeepStrictEqual(secrets, input.secrets) || (accountId !== '' && accountId === input.accountId)

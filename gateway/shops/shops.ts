@@ -5,11 +5,12 @@ import type { Config, ConnectionConfig, EventTypeConfig, Provider, Row, Runtime,
 import { GatewayError } from '../errors.ts'
 import type { Reason } from '../reasons.ts'
 import { Moved, unmoved } from './moved.ts'
-import { adjustStep, connectionSteps, disconnectSteps, type ConnectionInput } from './connections.ts'
+import { adjustStep, connectionSteps, disconnectSteps, hasNewSecrets, uncheckSteps, type ConnectionInput } from './connections.ts'
 import { loadShop } from './load.ts'
 import { platformAccounts, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
 import { shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
+import { CREDENTIALS, limited } from './tries.ts'
 import type { Vault } from './vault.ts'
 
 export type { Queue, Shop, ShopState } from './state.ts'
@@ -83,8 +84,7 @@ export class Shops {
     return rows.map(shopOf)
   }
 
-  async put (shop: { id: string, name: string, domain: string, plan: string, active: boolean }, actor: string): Promise<ShopState> {
-    const { id, name, domain, plan, active } = shop
+  async put ({ id, name, domain, plan, active }: { id: string, name: string, domain: string, plan: string, active: boolean }, actor: string): Promise<ShopState> {
     return await this.#inTurn(async () => {
       const before = await this.get(id)
       const after = before && { ...before, shop: { ...before.shop, name, domain, plan, active } }
@@ -92,7 +92,7 @@ export class Shops {
         { name: 'upsert_shop', params: { id, name, domain, plan, active: active ? 1 : 0, now: this.#runtime.now() } },
         ...(after ? this.#queueSteps(after) : []),
         this.#audit(actor, 'shop.put', id, plan)
-      ])
+      ], before)
     })
   }
 
@@ -108,18 +108,21 @@ export class Shops {
         { name: 'set_channel', params: { shop_key: before.shop.key, channel, provider: providerId, now: this.#runtime.now() } },
         ...this.#queueSteps(after),
         this.#audit(actor, 'channel.set', id, `${channel} ${providerId}`)
-      ])
+      ], before)
     })
   }
 
+  /** Throws GW_TOO_OFTEN for other credentials than those there, as a set-up step does. */
   async putConnection (id: string, providerId: string, input: ConnectionInput, actor: string): Promise<ShopState> {
     const provider = this.#provider(providerId)
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
       this.mayUse(before.shop, provider)
+      const isTry = hasNewSecrets(input, before.connections.get(providerId))
+      if (isTry) await limited(id, CREDENTIALS, { store: this.#store, runtime: this.#runtime })
       const { account, setUp, steps } = this.#connect(before, provider, input)
       const after = withConnection(before, providerId, { platform: provider.connection === 'gateway', account, ready: input.ready, setUp, secrets: input.secrets })
-      return await this.#change(id, [...steps, ...this.#queueSteps(after), this.#audit(actor, 'connection.put', id, providerId)])
+      return await this.#change(id, [...steps, ...this.#queueSteps(after), this.#audit(actor, 'connection.put', id, providerId), ...(isTry ? [this.#audit(actor, 'connection.secrets', id, providerId)] : [])], before)
     })
   }
 
@@ -131,16 +134,16 @@ export class Shops {
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
       const made = await make(before)
-      return made === null ? before : await this.#change(id, [...made.steps, ...(made.after ? this.#queueSteps(made.after) : [])], { frees: made.frees ?? false, version: before.shop.version })
+      return made === null ? before : await this.#change(id, [...made.steps, ...(made.after ? this.#queueSteps(made.after) : [])], before, made.frees ?? false)
     })
   }
 
   /** What the provider's answers asked for: settings of a connection, kept where they are not so already. All else of it stays. */
   async adjust (id: string, providerId: string, settings: Record<string, unknown>): Promise<void> {
     await this.#inTurn(async () => {
-      const { shop, connections } = await this.#existing(id)
-      const step = adjustStep(shop, connections.get(providerId), settings, this.#runtime)
-      if (step !== null) await this.#change(id, [step, this.#audit('provider', 'connection.adjusted', id, `${providerId} ${Object.keys(settings).join(' ')}`)])
+      const before = await this.#existing(id)
+      const step = adjustStep(before.shop, before.connections.get(providerId), settings, this.#runtime)
+      if (step !== null) await this.#change(id, [step, this.#audit('provider', 'connection.adjusted', id, `${providerId} ${Object.keys(settings).join(' ')}`)], before)
     })
   }
 
@@ -152,18 +155,17 @@ export class Shops {
         ...disconnectSteps(before.shop, providerId, before.connections.get(providerId), { vault: this.#vault, runtime: this.#runtime }),
         ...(this.#platform.has(providerId) ? [] : this.#queueSteps(withConnection(before, providerId, null))),
         this.#audit(actor, 'connection.delete', id, providerId)
-      ])
+      ], before)
     })
   }
 
   /** The queue of an event type; made when the first event of it comes. */
   async queue (state: ShopState, type: EventTypeConfig): Promise<Queue> {
     const at = `${type.channel}/${type.setupGroup}`
-    const queue = state.queues.get(at)
-    if (queue) return queue
+    if (state.queues.has(at)) return state.queues.get(at) as Queue
     await this.#inTurn(async () => {
       const now = await this.#existing(state.shop.id)
-      if (!now.queues.has(at)) await this.#change(state.shop.id, this.#queueSteps(now, [{ channel: type.channel, setupGroup: type.setupGroup }]))
+      if (!now.queues.has(at)) await this.#change(state.shop.id, this.#queueSteps(now, [{ channel: type.channel, setupGroup: type.setupGroup }]), now)
     })
     const loaded = (await this.get(state.shop.id))?.queues.get(at)
     if (!loaded) throw new Error(`the queue ${at} of ${state.shop.id} was not written`)
@@ -213,8 +215,8 @@ export class Shops {
         const steps: Step[] = Object.entries(declared.channels).map(([channel, provider]) =>
           ({ name: 'set_channel', params: { shop_key: state.shop.key, channel, provider, now: this.#runtime.now() } }))
         for (const connection of declared.connections) steps.push(...this.#declaredSteps(state, connection))
-        await this.#change(declared.id, steps)
-        await this.#change(declared.id, [...this.#queueSteps(await this.#existing(declared.id)), { name: 'mark_declared', params: { id: declared.id, declared: mark } }])
+        const after = await this.#change(declared.id, steps, state)
+        await this.#change(declared.id, [...this.#queueSteps(after), { name: 'mark_declared', params: { id: declared.id, declared: mark } }], after)
       })
     }
   }
@@ -227,7 +229,7 @@ export class Shops {
       for (const { id } of shops) {
         await this.#inTurn(async () => {
           const state = await this.#existing(id)
-          if (state.queues.size > 0) await this.#change(id, this.#queueSteps(state))
+          if (state.queues.size > 0) await this.#change(id, this.#queueSteps(state), state)
         })
       }
       const last = shops.at(-1)
@@ -266,7 +268,9 @@ export class Shops {
       const platform = this.#platform.get(provider.id)
       return { account: platform?.account ?? '', setUp: [], steps: settingsSteps(state.shop.key, provider.id, platform, input.settings, this.#runtime) }
     }
-    return connectionSteps(state.shop, provider, input, state.connections.get(provider.id) ?? null, { vault: this.#vault, runtime: this.#runtime })
+    const before = state.connections.get(provider.id)
+    const made = connectionSteps(state.shop, provider, input, before ?? null, { vault: this.#vault, runtime: this.#runtime })
+    return { ...made, steps: [...made.steps, ...uncheckSteps(state.shop, provider, input, before)] }
   }
 
   #declaredSteps (state: ShopState, declared: ConnectionConfig): Step[] {
@@ -289,12 +293,11 @@ export class Shops {
     return turn
   }
 
-  /** A change and what follows from it for the queues are one unit: never the one without the other. */
-  async #change (id: string, steps: Step[], { frees = true, version = this.#cache.get(id)?.shop.version ?? null }: { frees?: boolean, version?: number | null } = {}): Promise<ShopState> {
-    const before = [...this.#cache.get(id)?.connections.values() ?? []]
-    await this.#commit(id, steps, version)
+  /** A change and what follows from it for the queues are one unit. `before`: what its steps were made from, null where there was no shop. Throws Moved. */
+  async #change (id: string, steps: Step[], before: ShopState | null, frees = true): Promise<ShopState> {
+    await this.#commit(id, steps, before?.shop.version ?? null)
     const state = await this.#existing(id)
-    const all = [...before, ...state.connections.values()]
+    const all = [...before?.connections.values() ?? [], ...state.connections.values()]
     const keys = (platform: boolean): number[] => [...new Set(all.filter(connection => connection.platform === platform).map(({ accountKey }) => accountKey))]
     this.#store.tell({ shop: id, accounts: keys(false) })
     if (frees) this.onChange(keys(false))

@@ -14,9 +14,9 @@ const TYPE = 'back_in_stock.alert'
 
 interface Grants { grants: number, refreshes: number, second_uses: number, second_codes: number, revocations: number, items: Array<{ client_id: string, account: string, scope: string, revoked: string | null }> }
 
-async function started (t: Test): Promise<{ app: App, advance (ms: number): void }> {
+async function started (t: Test, options = ''): Promise<{ app: App, advance (ms: number): void }> {
   const { runtime, advance } = movable()
-  const app = await startApp(t, { runtime, env: ENV, config: CONFIG.replace('providers:\n', `providers:\n  klaviyo: { path: ${import.meta.dirname}, secrets: { client_id: { env: CLIENT }, client_secret: { env: SECRET } } }\n`) })
+  const app = await startApp(t, { runtime, env: ENV, config: CONFIG.replace('providers:\n', `providers:\n  klaviyo: { path: ${import.meta.dirname}, secrets: { client_id: { env: CLIENT }, client_secret: { env: SECRET } }${options} }\n`) })
   await app.ask('PUT', `/v1/shops/${SHOP}/channels/sms`, { body: { provider: 'klaviyo' } })
   return { app, advance }
 }
@@ -73,6 +73,23 @@ t.test('C2, C4: by OAuth the flows are made and turned on', async t => {
   await until(async () => (await shown(app, PATH)).summary === '3 of 3 ready')
   const flows = (await sandbox(app, 'flows?account=AbC123')).items as Body[]
   t.strictSame(flows.map(({ name, status }) => [name, status]).toSorted(), [['STOQ - Back in stock SMS alert (STOQ)', 'live'], ['STOQ - Back in stock SMS reminder 1 (STOQ)', 'live'], ['STOQ - Preorder SMS confirmed (STOQ)', 'live']])
+})
+
+t.test('C4: an app that is called otherwise at Klaviyo has metrics of its own, which the option names', async t => {
+  for (const [named, ends] of [[', options: { app_name: "Acme Texts" }', 'done'], ['', 'waits']] as const) {
+    const { app } = await started(t, named)
+    await sandbox(app, 'app', { name: 'Acme Texts' })
+    await sandbox(app, 'listing_delay', { ms: 0 })
+    await decided(app, { decision: 'allow', account: 'AbC123' })
+    await act(app, 'method/choose', { subject: 'preorder', value: 'automatic' }, PATH)
+    t.match(await act(app, 'automatic/start', { subject: 'preorder' }, PATH), { status: 202 })
+    const task = async () => itemOf(await shown(app, PATH), 'automatic', 'preorder') as unknown as { state: string, progress: { waiting: { text: string } | null } | null }
+    if (ends === 'waits') await until(async () => (await task()).progress?.waiting?.text === 'Waiting until Klaviyo lists the metric "Preorder SMS confirmed (STOQ)".')
+    else await until(async () => (await task()).state === 'done')
+    const [flow, ...more] = (await sandbox(app, 'flows?account=AbC123')).items as Body[]
+    t.strictSame([flow?.['metric_id'], more], [ends === 'done' ? shortId('metric AbC123 Acme Texts\nPreorder SMS confirmed (STOQ)') : undefined, []])
+    await app.close()
+  }
 })
 
 t.test('Deny connects nothing, and says what Klaviyo said', async t => {

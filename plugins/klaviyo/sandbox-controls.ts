@@ -1,5 +1,6 @@
 // What happens at Klaviyo without a call of the API: for tests and for trying out, below /_sandbox. JSON both ways.
 // POST token_lifetime {seconds}          how long access tokens live that are made from now on (3600)
+// POST app {name}                        what the app is called that grants are for (STOQ)
 // POST expiries {account?}               ends access tokens now, of one account or of all; the grants stay
 // POST uninstalls {account}              the merchant removes the app: ends every grant of the account
 // GET grants                             how many grants, refreshes, second uses, revocations; each grant
@@ -28,6 +29,7 @@ const ajv = new Ajv2020({ allowUnionTypes: true })
 const orders = {
   lifetime: order<{ seconds: number }>(['seconds'], { seconds: { type: 'integer', minimum: 1, maximum: 86_400 } }),
   delay: order<{ ms: number }>(['ms'], { ms: { type: 'integer', minimum: 0, maximum: 3_600_000 } }),
+  app: order<{ name: string }>(['name'], { name: { type: 'string', minLength: 1 } }),
   expiry: order<{ account?: string }>([], { account: ACCOUNT }),
   uninstall: order<{ account: string }>(['account'], { account: ACCOUNT }),
   flow: order<FlowChange & { account: string, name: string, metric?: string }>(['account', 'name'], { account: ACCOUNT, metric: { type: 'string' }, ...FLOW }),
@@ -40,6 +42,10 @@ export function controls (app: FastifyInstance, { grants, metrics, flows }: Part
   app.post('/_sandbox/token_lifetime', (request, reply) => orders.lifetime(request, reply, ({ seconds }) => {
     grants.lifetime = seconds
     return { seconds }
+  }))
+  app.post('/_sandbox/app', (request, reply) => orders.app(request, reply, ({ name }) => {
+    grants.app = name
+    return { name }
   }))
   app.post('/_sandbox/expiries', (request, reply) => orders.expiry(request, reply, ({ account }) => ({ expired: grants.expire(account) })))
   app.post('/_sandbox/uninstalls', (request, reply) => orders.uninstall(request, reply, ({ account }) => ({ revoked: grants.uninstall(account) })))

@@ -3,8 +3,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Caller } from './sandbox-answers.ts'
 
-/** The name of every app, whatever its client id: what comes by a grant is of the integration of this name. */
-const APP = 'STOQ'
 const CODE_MS = 5 * 60_000
 const VERIFIER = /^[a-zA-Z0-9\-._~]{43,128}$/
 /** Tokens and codes that are remembered; of more, the oldest are forgotten. */
@@ -27,6 +25,8 @@ export class Grants {
   readonly #counts = { grants: 0, refreshes: 0, second_uses: 0, second_codes: 0, revocations: 0, uninstalls: 0 }
   /** Seconds that access tokens live which are made from now on. */
   lifetime = 3600
+  /** The name of every app, whatever its client id: what comes by a grant is of the integration of this name. */
+  app = 'STOQ'
 
   constructor (wallNow: () => number) { this.#wallNow = wallNow }
 
@@ -107,7 +107,7 @@ export class Grants {
     if (known === undefined) return null
     const { account, scopes, revoked } = known.grant
     if (revoked !== null) return 'The access token was revoked.'
-    return this.#wallNow() < known.endsAt ? { account, integration: APP, scopes: new Set(scopes) } : 'The access token has expired.'
+    return this.#wallNow() < known.endsAt ? { account, integration: this.app, scopes: new Set(scopes) } : 'The access token has expired.'
   }
 
   report (): object {

@@ -15,10 +15,11 @@ export async function ask (context: TaskCheckContext, request: string, map: Reco
   const answer = await context.ask(request, map)
   const outcome = context.judge(answer)
   const lost = answer.kind === 'no_answer' || (answer.kind === 'answer' && (answer.status === 408 || answer.status >= 500))
-  const later = (afterMs: number): Stop => ({ is: 'stop', lost, result: { is: 'later', afterMs, reason: outcome.is === 'delivered' ? 'answer_unreadable' : outcome.reason ?? 'deferred' } })
+  const isCut = answer.kind === 'answer' && answer.cut
+  const later = (afterMs: number): Stop => ({ is: 'stop', lost, result: { is: 'later', afterMs, reason: outcome.is !== 'delivered' ? outcome.reason ?? 'deferred' : isCut ? 'answer_too_large' : 'answer_unreadable' } })
   switch (outcome.is) {
     case 'delivered': {
-      const body = answer.kind === 'answer' && !answer.cut ? parsed(answer.body) : undefined
+      const body = answer.kind === 'answer' && !isCut ? parsed(answer.body) : undefined
       return body === undefined ? { ...later(0), lost: true } : { is: 'ok', body }
     }
     case 'retry': return later(outcome.afterMs ?? 0)
@@ -38,7 +39,7 @@ export async function list (context: TaskCheckContext, request: string, map: Rec
     if (said.is !== 'ok') return said
     const { data, links } = said.body as { data?: unknown, links?: { next?: unknown } }
     if (!Array.isArray(data)) return { is: 'stop', lost: false, result: { is: 'later', afterMs: 0, reason: 'answer_unreadable' } }
-    items.push(...(data as unknown[]).filter(isResource))
+    for (const one of data as unknown[]) if (isResource(one)) items.push(one)
     const next = typeof links?.next === 'string' ? new URLSearchParams(links.next.slice(links.next.indexOf('?') + 1)).get('page[cursor]') : null
     if (next === null || next === cursor) break
     cursor = next

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { anEvent, CONFIG, startApp, until, type App, type Body } from '../../test/helpers/app.ts'
 import { ROOT } from '../../test/helpers/providers.ts'
+import { shortId } from './sandbox-answers.ts'
 import { act, choose, itemOf, pathOf, SHOP, shown, stepOf, type ItemView } from '../../test/helpers/setup.ts'
 
 const PATH = pathOf('klaviyo')
@@ -103,6 +104,22 @@ t.test('the whole way: connected, metrics made by test events, each flow verifie
   t.match((await app.ask('POST', `${PATH}/reset`, { body: { setup_group: 'back_in_stock' } })).body, { summary: '1 of 3 ready', connected: true })
   t.equal(stepOf(await shown(app, PATH), 'key').state, 'done')
   described(t, await app.received('klaviyo'))
+})
+
+t.test('an account with hundreds of metrics of long names: each page is larger than a delivery\'s answer, and ours is found on the second', async t => {
+  const app = await started(t)
+  await connect(app)
+  await manual(app)
+  for (let n = 0; n < 200; n++) {
+    const body = { data: { type: 'event', attributes: { unique_id: `own-${n}`, properties: {}, metric: { data: { type: 'metric', attributes: { name: `${n}`.padEnd(127, 'é') } } }, profile: { data: { type: 'profile', attributes: { external_id: 'own' } } } } } }
+    const response = await request(`${app.sandboxUrl}/klaviyo/api/events`, { method: 'POST', headers: { authorization: `Klaviyo-API-Key ${KEY}`, revision: '2026-07-15', 'content-type': 'application/vnd.api+json' }, body: JSON.stringify(body) })
+    await response.body.dump()
+    t.equal(response.statusCode, 202)
+  }
+  t.match(await test(app, ALERT), { state: 'done' })
+  const account = await accountOf(app)
+  await order(app, 'flows', { account, name: 'STOQ', metric_id: shortId(`metric ${account} API\n${METRICS[ALERT]}`), status: 'live' })
+  t.match(await verify(app, 'STOQ'), { state: 'done', reason: null })
 })
 
 t.test('a flow that is turned off, or a key that loses its rights, shows at the next check', async t => {

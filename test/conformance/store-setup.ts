@@ -34,6 +34,15 @@ export async function setup (t: Test, open: Open): Promise<void> {
     t.equal((await rows(again, other)).length, 1, 'another shop\'s is its own')
   })
 
+  await t.test('that a step was checked is forgotten, and nothing else of it', async t => {
+    const { store } = await open(t)
+    const where = await place(store)
+    const key = { ...TRIED, step: 'key', subject: '' }
+    for (const row of [key, TRIED, { ...key, subject: 'thing.happened' }]) await one(store, 'put_setup', { ...at(where), ...row })
+    t.equal((await one(store, 'uncheck_setup', { ...at(where), step: 'key' })).changes, 1)
+    t.strictSame(await rows(store, where), [TRIED, { ...key, checked_at: null }, { ...key, subject: 'thing.happened' }])
+  })
+
   await t.test('credentials that wait for their check are kept by field, replaced whole, and dropped', async t => {
     const { store, reopen } = await open(t)
     const where = await place(store)

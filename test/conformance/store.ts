@@ -772,6 +772,20 @@ async function jobs (t: Test, open: Open): Promise<void> {
     t.strictSame(await store.read('job', { id: first.id }), [])
   })
 
+  await t.test('jobs that nobody waits for are claimed apart from the others, the one that waits longest first', async t => {
+    const { store } = await open(t)
+    const sorts = async (now: number) => (await store.read('jobs_are_due', { slots: HERE, now })).map(row => row.background).toSorted()
+    const claimed = async (name: string, limit = 10) => (await one(store, name, { slots: HERE, now: NOW, owner: store.owner, epoch: store.epoch, limit })).rows.map(row => row.unique_key)
+    t.strictSame(await sorts(NOW), [])
+    for (const [i, kind] of ['late', 'early', 'not yet'].entries()) await one(store, 'put_background_job', { ...jobOf(store, kind, NOW - [1, 2, -1][i]!), unique_key: kind })
+    t.strictSame([await sorts(NOW), await sorts(NOW - 3)], [[1], []])
+    t.strictSame(await claimed('claim_jobs'), [])
+    await one(store, 'put_job', jobOf(store, 'awaited', NOW))
+    t.strictSame(await sorts(NOW), [0, 1])
+    t.strictSame([await claimed('claim_background_jobs', 1), await claimed('claim_jobs'), await claimed('claim_background_jobs')], [['early'], ['awaited'], ['late']])
+    t.strictSame(await sorts(NOW), [])
+  })
+
   await t.test('the payload of what is finished goes; of what is not, stays; the identity goes last', async t => {
     const { store } = await open(t)
     const at = await place(store)

@@ -5,7 +5,7 @@ import type { Answer } from '../../gateway/contract.ts'
 import { until } from '../helpers/fake-runtime.ts'
 import { status, type Reply } from '../helpers/fault-server.ts'
 import { group, HOUR_MS, request } from '../helpers/make.ts'
-import { world, type World } from './world.ts'
+import { world, type World, type WorldOptions } from './world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -15,8 +15,8 @@ async function ask (w: World): Promise<Answer> {
 }
 
 /** Questions go over the lane `reads`, deliveries over `events`. */
-async function asking (t: Test, reply: Reply, windows = [{ max: 100, perMs: 1000 }]): Promise<World> {
-  return await world(t, { reply, providers: [{ groups: { events: group('events'), reads: group('reads', windows) }, request: name => ({ ok: true, request: request({ name, group: 'reads', method: 'GET', path: `/${name}`, body: null }) }) }] })
+async function asking (t: Test, reply: Reply, windows = [{ max: 100, perMs: 1000 }], more: WorldOptions = {}): Promise<World> {
+  return await world(t, { ...more, reply, providers: [{ groups: { events: group('events'), reads: group('reads', windows) }, request: name => ({ ok: true, request: request({ name, group: 'reads', method: 'GET', path: `/${name}`, body: null }) }) }] })
 }
 
 t.test('R44: a 429 of a question pauses its lane for as long as Retry-After says, and no other lane; the store knows of it', async t => {
@@ -46,6 +46,19 @@ t.test('a 429 of a question that names no time pauses its lane for a minute, and
   }
 })
 
+t.test('a question reads an answer of up to 2 MiB, a delivery one of 64 KiB; what is larger is cut, and told to be', async t => {
+  const w = await asking(t, status(200, { 'content-type': 'text/plain' }, 'x'.repeat(2 * 1024 * 1024)))
+  const { cut, body } = await ask(w) as Extract<Answer, { kind: 'answer' }>
+  t.strictSame([cut, body.length], [false, 2 * 1024 * 1024])
+  w.server.reply = status(200, { 'content-type': 'text/plain' }, 'x'.repeat(2 * 1024 * 1024 + 1))
+  t.match(await ask(w), { kind: 'answer', status: 200, cut: true })
+  for (const [length, reason] of [[64 * 1024, null], [64 * 1024 + 1, 'answer_unreadable']] as const) {
+    w.server.reply = status(202, { 'content-type': 'text/plain' }, 'x'.repeat(length))
+    const [id = ''] = await w.accept('a')
+    t.match(await w.becomes(id, 'delivered'), { reason }, `${length} bytes`)
+  }
+})
+
 t.test('a question without room is told when there will be some', async t => {
   const w = await asking(t, status(200), [{ max: 1, perMs: HOUR_MS }])
   t.match(await ask(w), { kind: 'answer' })
@@ -55,4 +68,13 @@ t.test('a question without room is told when there will be some', async t => {
   const answer = await asked as Extract<Answer, { kind: 'not_sent' }>
   t.equal(answer.code, 'NO_ROOM')
   t.ok(Number(answer.afterMs) > 50 * MINUTE_MS && Number(answer.afterMs) < HOUR_MS, `${answer.afterMs} ms`)
+})
+
+t.test('R7: while nothing may be sent for the disk\'s sake, no question is put either, and none is kept as put', async t => {
+  let paused = true
+  const w = await asking(t, status(200), undefined, { paused: () => paused })
+  t.match(await ask(w), { kind: 'not_sent', code: 'STOPPED' })
+  t.strictSame([w.server.received.length, await w.query('select * from calls')], [0, []])
+  paused = false
+  t.match(await ask(w), { kind: 'answer', status: 200 })
 })

@@ -137,7 +137,7 @@ properties: "{{ map.properties }}"
   'sandbox.ts': `// A key is bea_<account>_<anything>; the account "none" is unknown, and those that are ordered to be are refused.
 const PAGE = 2
 const world = () => ({
-  refused: [], kind: 'shop', plain: false,
+  refused: [], kind: 'shop', plain: false, bulk: 0,
   lists: [{ id: 'l1', name: 'News' }, { id: 'l2', name: 'Alerts' }],
   topics: [], flows: [], events: [], lost: false
 })
@@ -156,10 +156,10 @@ export default function beacon (app, context) {
   }
   const get = (path, then) => app.get(path, (request, reply) => answer(request, reply, asked => then({ ...asked, request })))
   get('/me', ({ account }) => ({ id: 'ID-' + account, name: 'Shop ' + account, kind: here.kind }))
-  get('/lists', () => ({ lists: here.lists }))
+  get('/lists', () => ({ lists: here.lists, more: 'x'.repeat(here.bulk) }))
   get('/flows', ({ request }) => {
     const from = Number(request.query.cursor ?? 0)
-    return { flows: here.flows.slice(from, from + PAGE), ...(here.flows.length > from + PAGE && { next: 'https://api.beacon.example/flows?cursor=' + (from + PAGE) }) }
+    return { more: 'x'.repeat(here.bulk), flows: here.flows.slice(from, from + PAGE), ...(here.flows.length > from + PAGE && { next: 'https://api.beacon.example/flows?cursor=' + (from + PAGE) }) }
   })
   get('/topics', () => ({ topics: here.topics.map(name => ({ id: name.replace('topic ', ''), name })) }))
   get('/topics/:id/flows', ({ request }) => ({ flows: here.flows.filter(({ topic }) => topic === 'topic ' + request.params.id) }))
@@ -176,7 +176,8 @@ export default function beacon (app, context) {
 }
 
 export interface Flow { id: string, name: string, status: 'live' | 'draft', topic: string | null }
-export interface World { events?: object[], refused?: string[], kind?: string, plain?: boolean, /** Of what was sent nothing is listed. */ lost?: boolean, lists?: Array<{ id: string, name: string }>, topics?: string[], flows?: Flow[] }
+/** `bulk`: bytes that each page of lists and flows has besides. */
+export interface World { events?: object[], refused?: string[], kind?: string, plain?: boolean, bulk?: number, /** Of what was sent nothing is listed. */ lost?: boolean, lists?: Array<{ id: string, name: string }>, topics?: string[], flows?: Flow[] }
 
 /** The usual config with beacon in it; courier stays what shops send through until another is chosen. */
 export function setupConfig (change: (config: string) => string = config => config): string {

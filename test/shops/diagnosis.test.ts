@@ -36,7 +36,7 @@ interface Given {
 
 /** A shop that is connected and has every step done, but for what is given. */
 function factsWith ({ steps = [KEY], rows = [], connected = true, declared = [], more = {} }: Given = {}): DiagnosisFacts {
-  const connection: SetupFacts['connection'] = connected ? { platform: false, auth: 'api_key', settings: {}, secrets: {} } : undefined
+  const connection: SetupFacts['connection'] = connected ? { platform: false, accountId: '', auth: 'api_key', settings: {}, secrets: {} } : undefined
   const whole = rows.map((row): StepRow => ({ subject: '', state: 'open', reason: null, detail: null, given: {}, found: {}, action: null, askedAt: null, doneAt: null, checkedAt: null, ...row }))
   return {
     active: true,

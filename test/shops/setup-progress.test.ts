@@ -17,7 +17,7 @@ function row (id: string, subject = '', more: Partial<StepRow> = {}): [string, S
 
 const KEY = step('key', 'api_key', { auth: 'api_key' })
 const OTHER_KEY = step('other', 'api_key', { auth: 'pair' })
-const connection = (settings: Record<string, unknown> = {}, auth = 'api_key'): SetupFacts['connection'] => ({ platform: false, auth, settings, secrets: { api_key: 'k' } })
+const connection = (settings: Record<string, unknown> = {}, auth = 'api_key'): SetupFacts['connection'] => ({ platform: false, auth, accountId: '', settings, secrets: { api_key: 'k' } })
 
 function facts (steps: SetupStep[], rows: Array<[string, StepRow]> = [], more: Partial<SetupFacts> = {}): SetupFacts {
   return { steps, groups: GROUPS, connection: connection(), refused: false, rows: new Map(rows), ...more }

@@ -2,10 +2,11 @@
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { makeApp, movable, until, type App, type Body } from '../helpers/app.ts'
+import { makeApp, movable, until, type App, type AppOptions, type Body } from '../helpers/app.ts'
 import { writeFolder } from '../helpers/providers.ts'
 import { act, BEACON, BEACON_SETUP, choose, itemOf, KEY, KEY_OTHER, pathOf, setupConfig, shown, type ItemView, type SetupView } from '../helpers/setup.ts'
 import { ROOT } from '../helpers/sources.ts'
+import { onlySqlite } from '../helpers/only-sqlite.ts'
 
 t.jobs = 4 // each mostly waits for the runner's own seconds
 
@@ -66,11 +67,11 @@ export default defineProvider({ id: 'beacon', tasks: { automatic: {
 interface TaskItem extends ItemView { detail: string | null, asked_at: string | null, progress: { text: string, phases: Body[], waiting: { reason: string, text: string, until: string } | null } | null, banner: string | null, links: Body[], made: Body[] }
 interface World { app: App, orders: Orders, clock: ReturnType<typeof movable>, path: string }
 
-async function world (t: Test, { key = KEY, group = GROUP } = {}): Promise<World> {
+async function world (t: Test, { key = KEY, group = GROUP, ...options }: AppOptions & { key?: string, group?: string } = {}): Promise<World> {
   const name = `task orders ${++worlds}`
   const orders = shared[name] = { run: [], check: async () => ({ is: 'done', links: [] }), seen: [] }
   const clock = movable()
-  const app = makeApp(t, { config: setupConfig(), runtime: clock.runtime })
+  const app = makeApp(t, { config: setupConfig(), runtime: clock.runtime, ...options })
   const manifest = BEACON['provider.yaml'] as string
   writeFolder(join(app.dir, 'providers', 'beacon'), { ...BEACON, 'provider.yaml': manifest.slice(0, manifest.indexOf('setup:\n')) + STEPS, 'index.ts': CODE(name) })
   await app.start()
@@ -142,11 +143,11 @@ t.test('a failure names the reason, what is there already, and the ways on; trie
   t.match(await begin(w, 'retry'), { status: 409 }, 'nothing failed yet')
   orders.run.push(async ({ save }) => {
     await save({ made: 'one' })
-    return { is: 'failed', reason: 'payload_refused', text: `No flows for ${KEY}.`, made: [{ title: 'One', url: 'https://beacon.example/1' }] }
+    return { is: 'failed', reason: 'payload_refused', text: `No flows for ${KEY}.`, made: [{ title: `One of ${KEY}`, url: 'https://beacon.example/1' }] }
   })
   await begin(w)
   const failed = await ends(w)
-  t.match(failed, { state: 'failed', reason: 'payload_refused', detail: 'No flows for ***.', made: [{ title: 'One' }], links: [], banner: null })
+  t.match(failed, { state: 'failed', reason: 'payload_refused', detail: 'No flows for ***.', made: [{ title: 'One of ***' }], links: [], banner: null })
   t.match(failed.actions, [{ action: 'start', allowed: false }, { label: 'Try again', allowed: true }, { action: 'choose', label: 'Switch to manual', path: `${pathOf()}/method/choose`, body: { subject: GROUP, value: 'trusted' }, allowed: true }])
   t.match(await begin(w), { status: 409 }, 'it is tried again, not begun')
   await begin(w, 'retry')
@@ -262,6 +263,40 @@ t.test('two shops that share an account: one after the other, and the second kno
   w.clock.advance(5000)
   t.match(await ends(other), { state: 'done' })
   t.match(orders.seen.map(({ done }) => done), [null, { flow: 1 }])
+})
+
+t.test('one whose job is gone can be begun again, and is under way once', async t => {
+  const w = await world(t)
+  const { app, orders, clock } = w
+  orders.run.push(async ({ save }) => { await save({ flow: 1 }); return { is: 'later', afterMs: HOUR_MS, reason: 'provider_failing' } })
+  await begin(w)
+  await becomes(w, ({ progress }) => progress?.waiting != null)
+  await app.query('delete from jobs where kind = \'setup\'')
+  clock.advance(2 * HOUR_MS)
+  const { asked_at: askedAt } = await task(w)
+  t.match(await begin(w), { status: 202 })
+  t.match(await ends(w), { state: 'done', asked_at: askedAt })
+  t.match(orders.seen.map(({ done }) => done), [null, { flow: 1 }])
+})
+
+onlySqlite('R7: a disk that gets nearly full: none is begun, and one under way does nothing more until there is room', 'the disk of a database is its own', async t => {
+  let free = 1e9
+  const w = await world(t, { freeBytes: async () => free })
+  const { app, orders, clock } = w
+  orders.run.push(async () => ({ is: 'later', afterMs: 3000, reason: 'provider_failing' }))
+  await begin(w)
+  await becomes(w, ({ progress }) => progress?.waiting != null)
+  free = 20 * 1024 * 1024
+  await until(async () => (await app.ask('GET', '/readyz', { key: null })).status === 503)
+  t.match(await begin(w), { status: 503, body: { error: { code: 'GW_DISK_FULL' } } })
+  const before = (await app.query('select due_at from jobs where kind = \'setup\''))[0]?.due_at
+  clock.advance(5000)
+  await until(async () => { const [job] = await app.query('select due_at from jobs where kind = \'setup\''); return job !== undefined && job.due_at !== null && job.due_at !== before })
+  t.equal(orders.seen.length, 1)
+  t.match(await task(w), { state: 'running' })
+  free = 1e9
+  clock.advance(10_000)
+  t.match(await ends(w), { state: 'done' })
 })
 
 t.test('what was done at one account is not known of another one', async t => {

@@ -33,6 +33,7 @@ const FIXES: Partial<Record<FoundCode, string>> = {
   wrong_key: 'Connect {provider} again; where a key is pasted, take the complete one.',
   scopes_missing: 'Grant {provider}\'s missing permissions, and connect again.',
   no_keywords: 'Create one at {provider}, refresh the list and choose it.',
+  answer_too_large: 'Tell the operator; the step can be taken again.',
   selection_gone: 'Refresh the list and choose again.',
   flow_missing: 'Create the flow at {provider}, turn it on, and finish this step.',
   steps_skipped: 'Finish this step of the set-up.',

@@ -6,13 +6,13 @@ import { STATE } from '../../contract.ts'
 import { sentence, type Reason } from '../../reasons.ts'
 import type { ShopState } from '../shops.ts'
 
-const LATELY_MS = 24 * 3_600_000
+const HOURS = 24
 /** Looked at, at most, of all shops on the account: whoever asks looks again every few seconds. */
 const MESSAGES_MAX = 2000
 
-/** Of the messages whose last call ended since then. `at_least`: there may be more of them. Times RFC 3339. */
+/** Of the messages whose last call ended within the last `hours`. `at_least`: there may be more of them. Times RFC 3339. */
 export interface Activity {
-  since: string
+  hours: number
   delivered: number
   /** Refused for good. */
   rejected: number
@@ -28,13 +28,12 @@ export interface Activity {
 export async function activityOf (state: ShopState, provider: Provider, { store, runtime }: { store: Store, runtime: Runtime }): Promise<Activity | null> {
   const connection = state.connections.get(provider.id)
   if (connection === undefined) return null
-  const since = runtime.now() - LATELY_MS
-  const all = await store.read('recent_of_shop', { account_key: connection.accountKey, shop_key: state.shop.key, since, limit: MESSAGES_MAX })
+  const all = await store.read('recent_of_shop', { account_key: connection.accountKey, shop_key: state.shop.key, since: runtime.now() - HOURS * 3_600_000, limit: MESSAGES_MAX })
   const rows = all.filter(({ own }) => Boolean(own))
   const delivered = rows.filter(row => row.state === STATE.delivered)
   const failed = latest(rows.filter(row => row.state !== STATE.delivered && row.reason !== null))
   return {
-    since: timeOf(since),
+    hours: HOURS,
     delivered: sum(delivered),
     rejected: sum(rows.filter(row => row.state === STATE.rejected)),
     unknown: sum(rows.filter(row => row.state === STATE.unknown)),

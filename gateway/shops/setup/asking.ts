@@ -7,6 +7,10 @@ import type { OpenConnection } from '../connections.ts'
 
 /** A list longer than this is not read to its end. */
 const PAGES_MAX = 50
+/** All its pages are in memory together. */
+const LIST_MAX_CHARS = 16 * 1024 * 1024
+/** What is read of an answer to a question, in words. */
+const MOST_READ = '2 MiB'
 
 export interface Asking {
   /** `proven` false: credentials that are tried, and hold nothing when refused. */
@@ -19,7 +23,7 @@ export interface Asking {
 
 /** `later`: nothing is known, so it is worth another try. `body`: of an answer that says whose the credentials are, and it is not who may be. */
 export type Told =
-  | { is: 'ok', status: number, body: unknown }
+  | { is: 'ok', status: number, body: unknown, length: number }
   | { is: 'refused', reason: Reason, detail: string | null, body?: unknown }
   | { is: 'later', reason: Reason, detail: string | null, afterMs: number }
 
@@ -29,12 +33,14 @@ export interface Subject { provider: Provider, connection: OpenConnection }
 export async function asked (request: string, map: Record<string, unknown>, { provider, connection }: Subject, asking: Asking): Promise<Told> {
   const { accountId, settings } = connection
   const answer = await asking.ask(connection, request, { connection: { account_id: accountId, settings }, map })
-  return told(answer, asking.judge(answer, provider, settings))
+  const outcome = asking.judge(answer, provider, settings)
+  if (outcome.is === 'delivered' && answer.kind === 'answer' && answer.cut) return tooLarge(`the answer was larger than ${MOST_READ}`)
+  return told(answer, outcome)
 }
 
 export function told (answer: Answer, outcome: Outcome): Told {
   switch (outcome.is) {
-    case 'delivered': return answer.kind === 'answer' ? { is: 'ok', status: answer.status, body: parsed(answer.body) } : { is: 'later', reason: 'no_answer', detail: null, afterMs: 0 }
+    case 'delivered': return answer.kind === 'answer' ? { is: 'ok', status: answer.status, body: parsed(answer.body), length: answer.body.length } : { is: 'later', reason: 'no_answer', detail: null, afterMs: 0 }
     case 'hold': return { is: 'refused', reason: outcome.reason, detail: outcome.detail ?? null }
     case 'rejected': return { is: 'refused', reason: outcome.reason, detail: outcome.detail ?? null }
     case 'unknown': return { is: 'later', reason: outcome.reason, detail: outcome.detail ?? null, afterMs: 0 }
@@ -57,11 +63,14 @@ export async function checked (check: SetupCheck, subject: Subject, asking: Aski
 export async function itemsOf (list: SetupList, map: Record<string, unknown>, subject: Subject, asking: Asking): Promise<Exclude<Told, { is: 'ok' }> | { is: 'ok', items: unknown[] }> {
   const items: unknown[] = []
   let cursor = ''
+  let length = 0
   for (let page = 0; page < PAGES_MAX; page++) {
     const answer = await asked(list.request, { ...map, page_cursor: cursor }, subject, asking)
     if (answer.is !== 'ok') return answer
+    length += answer.length
+    if (length > LIST_MAX_CHARS) return tooLarge('the list was larger than 16 MiB')
     const found = valueAt(answer.body, list.items)
-    if (Array.isArray(found)) items.push(...found as unknown[])
+    if (Array.isArray(found)) for (const item of found as unknown[]) items.push(item) // too many for one call, it may be
     else if (answer.body === null || typeof answer.body !== 'object' || Object.keys(answer.body).length > 0) return { is: 'later', reason: 'answer_unreadable', detail: `no list at ${list.items}`, afterMs: 0 }
     const next = list.next === undefined ? null : parameterOf(valueAt(answer.body, list.next.at), list.next.parameter)
     if (next === null || next === cursor) break
@@ -70,10 +79,20 @@ export async function itemsOf (list: SetupList, map: Record<string, unknown>, su
   return { is: 'ok', items }
 }
 
+function tooLarge (detail: string): Extract<Told, { is: 'later' }> { return { is: 'later', reason: 'answer_too_large', detail, afterMs: 0 } }
+
 /** A link to the next page counts by its parameter alone: where it leads otherwise is not followed. */
 function parameterOf (link: unknown, parameter: string): string | null {
   if (typeof link !== 'string' || link === '') return null
   return new URLSearchParams(link.slice(link.indexOf('?') + 1)).get(parameter)
+}
+
+/** All texts of a value, wherever in it, without the credentials. */
+export function scrubbed<T> (value: T, connection: OpenConnection, asking: Pick<Asking, 'scrub'>): T {
+  if (typeof value === 'string') return asking.scrub(value, connection) as T
+  if (Array.isArray(value)) return value.map(one => scrubbed(one as unknown, connection, asking)) as T
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, scrubbed(one as unknown, connection, asking)])) as T
 }
 
 function parsed (body: string): unknown {

@@ -1,4 +1,4 @@
-// Once a day each connection is looked after: what came undone at the provider is found out, and shown.
+// Once a day each connection is looked after, in the background: what came undone at the provider is found out, and shown.
 
 import type { Runtime, Step, Store } from '../../contract.ts'
 
@@ -14,7 +14,7 @@ export async function recheckDaily (cursor: string | null, { store, runtime }: {
   if (cursor === null) return { dueAt: now + DAY_MS, cursor: FROM_THE_START }
   const rows = await store.read('connections_after', { after: Number(cursor), limit: PAGE })
   const steps: Step[] = rows.map(row => ({
-    name: 'put_job',
+    name: 'put_background_job',
     params: {
       job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup_recheck', unique_key: `${Number(row.shop_key)}/${String(row.provider)}`, account_key: row.account_key as number,
       delivery_key: null, due_at: now + Math.floor(runtime.random() * APART_MS), now

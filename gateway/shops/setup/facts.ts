@@ -22,6 +22,8 @@ export interface SetupOptions extends Asking {
   sample (type: string): Record<string, unknown> | null
   /** There is a job: no reason to wait for the next look. */
   look (): void
+  /** True: nothing is sent, since what comes of it could not be recorded. */
+  paused (): boolean
   /** Why no merchant can be sent to a provider now; null where one can. */
   notPossible (provider: Provider): string | null
   /** Where browsers reach this gateway. */

@@ -24,7 +24,7 @@ export interface SetupFacts {
   steps: readonly SetupStep[]
   /** Event types of each set-up group, as far as the provider has them. */
   groups: ReadonlyMap<string, readonly string[]>
-  connection: Pick<Connection, 'platform' | 'auth' | 'settings' | 'secrets'> | undefined
+  connection: Pick<Connection, 'platform' | 'auth' | 'accountId' | 'settings' | 'secrets'> | undefined
   /** What the provider refused the account for, where it did. */
   refused: boolean
   rows: StepRows
@@ -65,11 +65,27 @@ function itemOf (step: SetupStep, subject: string, facts: SetupFacts, before: re
   return chosen === null ? { ...item, missing: [...missing, step.when?.step as string], state: 'blocked' } : { ...item, state: own }
 }
 
-function stateOf (step: SetupStep, row: StepRow, { connection, refused }: SetupFacts): 'done' | 'open' | 'failed' {
-  if (connects(step) && connection?.auth === step.auth && connection.secrets !== null) return refused ? 'failed' : 'done'
+function stateOf (step: SetupStep, row: StepRow, facts: SetupFacts): 'done' | 'open' | 'failed' {
+  const { connection, refused } = facts
+  if (connects(step) && connection?.auth === step.auth && connection.secrets !== null) return refused ? 'failed' : mayBeAnother(connection, facts) ? 'open' : 'done'
   if (connects(step) && row.state === 'done') return 'open' // disconnected
   if (step.kind === 'select' && step.setting !== null && row.state !== 'failed') return connection?.settings[step.setting] ? 'done' : 'open'
   return row.state
+}
+
+/** The account that was connected last, and how. */
+export function lastConnected ({ steps, rows }: Pick<SetupFacts, 'steps' | 'rows'>): { accountId: string, auth: string | null, checkedAt: number | null } | null {
+  const known = steps.filter(connects).flatMap(({ id, auth }) => {
+    const { given, checkedAt, askedAt } = rowAt(rows, id, '')
+    return typeof given['account_id'] === 'string' ? [{ accountId: given['account_id'], auth, checkedAt, at: checkedAt ?? askedAt ?? 0 }] : []
+  })
+  return known.toSorted((a, b) => b.at - a.at)[0] ?? null
+}
+
+/** Credentials that were given past the set-up: what was set up is an account's, and whether it is theirs a check tells. */
+function mayBeAnother ({ accountId }: Pick<Connection, 'accountId'>, facts: SetupFacts): boolean {
+  const last = lastConnected(facts)
+  return last !== null && last.accountId !== '' && last.accountId !== accountId && last.checkedAt === null
 }
 
 export function connects ({ kind }: SetupStep): boolean { return kind === 'api_key' || kind === 'oauth2' }

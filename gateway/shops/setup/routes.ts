@@ -17,6 +17,8 @@ export interface SetupRoutesOptions {
   /** How much waits in queues, in the order given. */
   waiting (queues: readonly Queue[]): Promise<number[]>
   activity (state: ShopState, provider: Provider): Promise<Activity | null>
+  /** There is no room for what a step writes. */
+  isFull (): boolean
 }
 
 interface At { shop: string, provider: string, step: string, action: string }
@@ -49,6 +51,7 @@ export function setupRoutes (app: FastifyInstance, options: SetupRoutesOptions):
     const { state, provider } = await load(request, options)
     const { subject = '', return_url: returnUrl = null, ...body } = request.body ?? {}
     const { step, action } = request.params
+    if (options.isFull()) throw new GatewayError('GW_DISK_FULL', 'The disk of the store is nearly full.')
     const act: Act = { shop: state.shop.id, provider, step, action, subject, body, actor: caller(request).id }
     if (action === 'connect' && provider.setup.some(({ id, kind }) => id === step && kind === 'oauth2')) {
       const { url, expiresAt } = await setup.authorize(act, returnUrl === null ? null : returnable(returnUrl))

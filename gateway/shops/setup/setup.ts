@@ -12,6 +12,7 @@ import { startPath } from '../oauth/platform-app.ts'
 import { secretsFaults } from '../secrets-faults.ts'
 import type { ShopState } from '../shops.ts'
 import { lookForArrival } from './arrival.ts'
+import { CREDENTIALS, limited } from '../tries.ts'
 import { accountKeyOf, at, factsOf, heldFor, type SetupOptions } from './facts.ts'
 import { connects, standings, subjectsOf, type Item, type SetupFacts, type Standing } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
@@ -25,7 +26,6 @@ export type { SetupOptions } from './facts.ts'
 
 const WAIT_MS = 10_000
 const LOOK_MS = 50
-const PER_MINUTE = 5
 const MINUTE_MS = 60_000
 
 /** What a merchant does with a step. `subject`: the set-up group or event type, where the step is done once for each. */
@@ -100,7 +100,7 @@ export class Setup {
     this.#target(act, await factsOf(state, act.provider, this.#o))
     const why = notPossible(act.provider)
     if (why !== null) throw new GatewayError('GW_CONFLICT', why)
-    await this.#limit(act.shop, 'setup.authorize')
+    await limited(act.shop, ['setup.authorize'], this.#o)
     const { ticket, expiresAt, commit } = ticketSteps({ shopKey: state.shop.key, provider: act.provider.id, step: act.step, actor: act.actor, returnUrl }, this.#o)
     await commit([this.#audit(act.actor, 'setup.authorize', act.shop, subjectOf(act))])
     return { url: `${publicUrl()}${startPath(act.provider.id)}?ticket=${ticket}`, expiresAt }
@@ -254,15 +254,15 @@ export class Setup {
 
   /**
    * Writes down what is asked for and puts the job, in one unit; then waits for its end. What is under way already is not asked for twice.
-   * `limited`: throws GW_TOO_OFTEN.
+   * `counted`: throws GW_TOO_OFTEN.
    */
-  async #ask (act: Act, accountKey: number, given: Record<string, unknown>, more: Step[] = [], limited = false): Promise<boolean> {
+  async #ask (act: Act, accountKey: number, given: Record<string, unknown>, more: Step[] = [], counted = false): Promise<boolean> {
     const { shop, provider, step, subject, action, actor } = act
     const { store, runtime } = this.#o
     const { shop: { key } } = await this.#o.shops.alter(shop, async state => {
       const row = rowAt((await factsOf(state, provider, this.#o)).rows, step, subject)
       if (action !== 'connect' && row.action !== null && runtime.now() - (row.askedAt ?? 0) < MINUTE_MS) return null
-      if (limited) await this.#limit(shop, `setup.${action}`) // here, so that of many at once no more get through
+      if (counted) await limited(shop, action === 'connect' ? CREDENTIALS : [`setup.${action}`], this.#o) // neither are keys to be tried out here, nor other people's phones
       return {
         steps: [
           ...(action === 'connect' ? await unwantedSteps({ state, provider, step }, '', this.#o) : []),
@@ -299,12 +299,6 @@ export class Setup {
     if (!state) return
     const open = standings(await factsOf(state, provider, this.#o)).filter(({ step, items }) => step.kind === 'select' && items[0]?.missing.length === 0)
     for (const { step } of open) await this.#ask({ shop, provider, step: step.id, action: 'refresh', subject: '', body: {}, actor: 'gateway' }, connectionOf(state, provider), {})
-  }
-
-  /** Throws GW_TOO_OFTEN: neither are keys to be tried out here, nor other people's phones. */
-  async #limit (shop: string, action: string): Promise<void> {
-    const [row] = await this.#o.store.read('audit_since', { shop, action, since: this.#o.runtime.now() - MINUTE_MS })
-    if (Number(row?.times) >= PER_MINUTE) throw new GatewayError('GW_TOO_OFTEN', `The shop did this ${PER_MINUTE} times within a minute.`)
   }
 
   #audit (actor: string, action: string, shop: string, subject: string): Step {

@@ -4,6 +4,7 @@ import type { Provider, SetupStep, Store, TaskResult } from '../../contract.ts'
 import type { Reason } from '../../reasons.ts'
 import type { OpenConnection } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
+import { scrubbed } from './asking.ts'
 import { factsOf, groupsOf, type SetupOptions } from './facts.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { checkContext, Run, RunOver } from './run.ts'
@@ -65,17 +66,17 @@ export async function checkTask (at: TaskStep, connection: OpenConnection, optio
   if (check === undefined || found === undefined) return asItWas
   const result = await check(checkContext({ ...at, connection, types: typesOf(at, options) }, found, options))
   if (result.is === 'later') return { is: 'later', reason: result.reason, detail: null, afterMs: result.afterMs }
-  return { is: 'known', ...known(result, connection) }
+  return { is: 'known', ...known(result, connection, options) }
 }
 
 async function after (at: TaskStep, result: TaskResult, { run, cursor, connection }: { run: Run, cursor: string | null, connection: OpenConnection }, options: SetupOptions): Promise<{ dueAt: number, cursor: string } | null> {
   const now = options.runtime.now()
   if (result.is !== 'later') {
-    await keep(at, known(result, connection), options)
+    await keep(at, known(result, connection, options), options)
     return null
   }
-  const { reason, why, made = [] } = result
-  const text = why === undefined ? null : plain(why, connection)
+  const { reason, why, made = [] } = scrubbed(result, connection, options)
+  const text = why === undefined ? null : why.slice(0, TEXT_MAX)
   if (now - begunAt(at.row, run) >= LONGEST_MS) {
     await keep(at, { state: 'failed', reason, detail: text, found: { made } }, options)
     return null
@@ -88,15 +89,12 @@ async function after (at: TaskStep, result: TaskResult, { run, cursor, connectio
 
 type Known = Pick<StepRow, 'state' | 'reason' | 'detail' | 'found'>
 
-function known (result: Exclude<TaskResult, { is: 'later' }>, connection: OpenConnection): Known {
-  if (result.is === 'failed') return { state: 'failed', reason: result.reason, detail: plain(result.text, connection) || null, found: { made: result.made } }
+/** A provider that repeats our credentials in its words must not bring them into the store. */
+function known (told: Exclude<TaskResult, { is: 'later' }>, connection: OpenConnection, options: SetupOptions): Known {
+  const result = scrubbed(told, connection, options)
+  if (result.is === 'failed') return { state: 'failed', reason: result.reason, detail: result.text.slice(0, TEXT_MAX) || null, found: { made: result.made } }
   const { links, text = null, warnings = [] } = result
   return { state: 'done', reason: null as Reason | null, detail: null, found: { links, text, warnings } }
-}
-
-/** A provider that repeats our credentials in its words must not bring them into the store. */
-function plain (text: string, { secrets }: OpenConnection): string {
-  return Object.values(secrets).filter(secret => secret.length >= 8).reduce((clean, secret) => clean.replaceAll(secret, '***'), text).slice(0, TEXT_MAX)
 }
 
 /** When it was asked for, or got something done since. */

@@ -2,21 +2,23 @@
 
 import { valueAt } from '../../json-pointer.ts'
 import type { Provider, SetupStep, Step } from '../../contract.ts'
-import { accountOf, type Connection, type OpenConnection } from '../connections.ts'
+import { accountOf, isSameAccount, type Connection, type OpenConnection } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
 import { awaited, timeOfTest } from './arrival.ts'
+import { scrubbed } from './asking.ts'
 import { accountKeyOf, at, factsOf, type SetupOptions } from './facts.ts'
-import { connects, standings, type Item } from './progress.ts'
+import { connects, lastConnected, standings, type Item } from './progress.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { readOptions, sendTestEvent, tryConnection, verify, type Learnt } from './steps.ts'
 import { checkTask, runTask } from './task.ts'
 import { unwantedSteps } from './unwanted.ts'
-import { changed, connected } from './writing.ts'
+import { changed, connected, turnedOut, type Place, type Written } from './writing.ts'
 
 const TRIES = 3
 /** Whoever waits for an answer is told sooner than this. */
 const AFTER_MAX_MS = 5000
 const AGAIN_MS = 1000
+const PAUSED_MS = 5000
 
 /** `uniqueKey`: shop key, provider, and of a step its id and subject, with slashes between. */
 export interface SetupJob { uniqueKey: string, cursor: string | null }
@@ -27,6 +29,7 @@ export type Again = { dueAt: number, cursor: string } | null
 /** Asks the provider what a step needs. `onConnected` is told of a connection that was made. */
 export async function runStep (job: SetupJob, options: SetupOptions, onConnected: (shop: string, provider: Provider) => void): Promise<Again> {
   const { uniqueKey, cursor } = job
+  if (options.paused()) return putOff(cursor, options)
   const [shopKey, providerId, stepId, subject] = uniqueKey.split('/') as [string, string, string, string]
   const provider = options.provider(providerId)
   const step = provider?.setup.find(({ id }) => id === stepId)
@@ -52,8 +55,12 @@ function againAfter (learnt: Learnt, cursor: string | null, { runtime }: SetupOp
   return learnt.is === 'later' && tries < TRIES && learnt.afterMs <= AFTER_MAX_MS ? { dueAt: runtime.now() + Math.max(learnt.afterMs, AGAIN_MS), cursor: String(tries) } : null
 }
 
+/** Nothing was asked, so it is no try. */
+function putOff (cursor: string | null, { runtime }: SetupOptions): Again { return { dueAt: runtime.now() + PAUSED_MS, cursor: cursor ?? '0' } }
+
 /** Looks after a connection and what was set up at the provider. Once a day, and when asked. */
 export async function recheck ({ uniqueKey, cursor }: SetupJob, options: SetupOptions): Promise<Again> {
+  if (options.paused()) return putOff(cursor, options)
   const [shopKey, providerId] = uniqueKey.split('/') as [string, string]
   const provider = options.provider(providerId)
   const state = await options.shops.byKey(Number(shopKey))
@@ -81,8 +88,7 @@ function isLookedAfter (step: SetupStep, { state, row }: Item): boolean {
 async function learn (state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
   const connection = row.action === 'connect' ? await pending(state, provider, step, options) : state.connections.get(provider.id)
   if (connection === undefined || connection.secrets === null) return { is: 'known', state: 'failed', reason: connection === undefined ? 'not_connected' : 'credentials_unreadable', detail: null }
-  const learnt = await learnBy(connection as OpenConnection, state, provider, step, row, options)
-  return { ...learnt, detail: options.scrub(learnt.detail, connection as OpenConnection) }
+  return scrubbed(await learnBy(connection as OpenConnection, state, provider, step, row, options), connection as OpenConnection, options)
 }
 
 async function learnBy (connection: OpenConnection, state: ShopState, provider: Provider, step: SetupStep, row: StepRow, options: SetupOptions): Promise<Learnt> {
@@ -153,6 +159,7 @@ async function keep (id: string, provider: Provider, step: SetupStep, asked: Ste
     if (learnt.is === 'later') return changed(place, { ...before, given: withoutPhone(before.given), action, reason: learnt.reason, detail: learnt.detail }, {}, await unwanted(''), runtime)
     const now = runtime.now()
     const row: StepRow = { ...before, given: withoutPhone(before.given), action, state: staysDone(step, before) ? 'done' : learnt.state, reason: learnt.reason, detail: learnt.detail, found: learnt.found ?? before.found, checkedAt: now, doneAt: learnt.state === 'done' ? before.doneAt ?? now : before.doneAt }
+    if (asked.action === 'check' && connects(step)) return found(place, row, before, learnt, runtime)
     const proven = connecting && learnt.state === 'done' ? await pending(state, provider, step, options) : undefined
     if (proven === undefined) {
       const sent = step.kind === 'test_event' && learnt.state === 'done' ? awaited(step, row, before.given, place, options) : { row, steps: [] }
@@ -162,4 +169,12 @@ async function keep (id: string, provider: Provider, step: SetupStep, asked: Ste
     return connected(place, row, { pending: proven, account: learnt.account ?? { id: null, name: '' } }, dropped, { vault, runtime })
   })
   return made
+}
+
+/** A check of credentials that are there already. It may tell for the first time whose they are. */
+function found (place: Place, row: StepRow, { checkedAt }: StepRow, { state, account }: Extract<Learnt, { is: 'known' }>, runtime: SetupOptions['runtime']): Written {
+  if (state !== 'done') return changed(place, checkedAt === null ? { ...row, checkedAt } : row, {}, [], runtime)
+  const id = account?.id ?? null
+  const known: StepRow = { ...row, given: { ...row.given, account_id: id ?? '' } }
+  return isSameAccount({ accountId: lastConnected(place.facts)?.accountId ?? '' }, id) ? changed(place, known, {}, [], runtime) : turnedOut(place, known)
 }

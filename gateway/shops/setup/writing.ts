@@ -6,7 +6,7 @@ import type { ShopState } from '../shops.ts'
 import { withConnection } from '../state.ts'
 import type { Vault } from '../vault.ts'
 import { at } from './facts.ts'
-import { connects, groupsSetUp, type SetupFacts } from './progress.ts'
+import { groupsSetUp, lastConnected, type SetupFacts } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, type StepRow } from './rows.ts'
 
 /** Steps about what there is at the provider. */
@@ -39,27 +39,28 @@ export function written ({ state, provider, facts }: Place, steps: Step[], ready
 export interface Proven { pending: Connection, account: { id: string | null, name: string } }
 
 /** Credentials that are good: the connection, and nothing of what was set up at another account. */
-export function connected ({ state, provider, facts }: Place, row: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: { vault: Vault, runtime: Runtime }): Written {
+export function connected ({ state, provider, facts }: Place, tried: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: { vault: Vault, runtime: Runtime }): Written {
+  const row = { ...tried, given: { account_id: id ?? '' } }
   const before = state.connections.get(provider.id) ?? null
-  const last = before ?? lastConnected(facts)
+  const last = before !== null && before.accountId !== '' ? before : lastConnected(facts) ?? before
   const same = isSameAccount({ accountId: last?.accountId ?? '' }, id)
-  const sameWay = last === null || last.auth === pending.auth
+  const sameWay = [last, before].every(one => one === null || one.auth === pending.auth)
   const atProvider = new Set(facts.steps.filter(({ kind }) => AT_PROVIDER.has(kind)).map(step => step.id))
   // What is sent by another way may be filed elsewhere at the provider, where nothing that was made or verified listens.
   const forgotten = [...facts.rows.values()].filter(one => one.step !== row.step && (!same || (!sameWay && atProvider.has(one.step))))
   const given = same ? before?.settings ?? settingsChosen(facts) : settingsKept(before, provider)
   const input = { auth: pending.auth, secrets: pending.secrets as Record<string, string>, accountId: id, name, settings: given, ready: same && sameWay ? before?.ready ?? [] : [] }
   const { account, steps } = connectionSteps(state.shop, provider, input, before, tools)
-  const oauth = row.given['oauth'] === undefined ? null : { ...row.given['oauth'] as Grant, version: (before?.oauth?.version ?? 0) + 1 }
+  const oauth = tried.given['oauth'] === undefined ? null : { ...tried.given['oauth'] as Grant, version: (before?.oauth?.version ?? 0) + 1 }
   const gone = new Set(forgotten.map(one => keyOf(one.step, one.subject)))
   const rows = new Map(same ? [...facts.rows].filter(([key]) => !gone.has(key)) : []).set(keyOf(row.step, ''), row)
-  const setUp = groupsSetUp({ ...facts, rows, connection: { ...pending, settings: { ...provider.settingsDefaults, ...given } } })
+  const setUp = groupsSetUp({ ...facts, rows, connection: { ...pending, accountId: id ?? '', settings: { ...provider.settingsDefaults, ...given } } })
   return {
     steps: [
       ...steps, ...more,
       ...(oauth === null ? [] : [{ name: 'put_grant', params: { ...at(state, provider), oauth: JSON.stringify(oauth) } }]),
       ...forgotten.map(one => forgetStep(at(state, provider), one)),
-      putStep(at(state, provider), { ...row, given: { account_id: id ?? '' } }),
+      putStep(at(state, provider), row),
       { name: 'set_up', params: { ...at(state, provider), set_up: JSON.stringify(setUp), ready: JSON.stringify(input.ready) } }
     ],
     after: withConnection(state, provider.id, { platform: false, account, ready: input.ready, setUp, secrets: input.secrets, oauth }),
@@ -67,13 +68,10 @@ export function connected ({ state, provider, facts }: Place, row: StepRow, { pe
   }
 }
 
-/** The account that was connected last, and how, where there is none now. */
-function lastConnected ({ steps, rows }: SetupFacts): { accountId: string, auth: string | null } | null {
-  const known = steps.filter(connects).flatMap(({ id, auth }) => {
-    const { given, checkedAt } = rowAt(rows, id, '')
-    return typeof given['account_id'] === 'string' ? [{ accountId: given['account_id'], auth, at: checkedAt ?? 0 }] : []
-  })
-  return known.toSorted((a, b) => b.at - a.at)[0] ?? null
+/** Credentials that were there already, and turn out to be another account's than what was set up: that is forgotten. */
+export function turnedOut ({ state, provider, facts }: Place, row: StepRow): Written {
+  const forgotten = [...facts.rows.values()].filter(({ step }) => step !== row.step)
+  return written({ state, provider, facts: { ...facts, rows: new Map([[keyOf(row.step, row.subject), row]]) } }, [...forgotten.map(one => forgetStep(at(state, provider), one)), putStep(at(state, provider), row)])
 }
 
 /** What was selected before the connection was taken away. */

@@ -53,6 +53,11 @@ alter table connections add column oauth text;
 -- What was done to a shop, newest first.
 create index audit_shop on audit (shop, at) where shop is not null;
 
+-- Jobs that nobody waits for, such as the daily look at a connection, are found apart from the others.
+alter table jobs add column background integer not null default 0;
+drop index jobs_due;
+create index jobs_due on jobs (background, due_at) where due_at is not null;
+
 -- Merchants on their way to a provider and back, by the hash of what only their browser knows: the ticket that sends them, and the
 -- state that comes back. Each is good once.
 create table oauth_flows (

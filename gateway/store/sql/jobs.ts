@@ -10,20 +10,31 @@ const FORGOTTEN = `
 /** A person may have sent it again since it was looked at: then its payload is needed once more. */
 const RESTS = 'not exists (select 1 from deliveries d where d.event_key = :event_key and d.finished_at is null)'
 
-export const jobs = (d: Dialect) => ({
-  put_job: `
-    insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at)
-    values (:job_key, :id, :kind, :unique_key, :account_key, :delivery_key, :due_at, :now)
-    on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, :due_at), account_key = :account_key`,
-  jobs_are_due: `
-    select 1 as due from jobs where due_at is not null and due_at <= :now and owner is null
-      and (account_key is null or account_key % 256 in ${d.listed('slots', 'bigint')}) limit 1`,
-  // Those about an account go to the instance that works on it.
-  claim_jobs: `
+/** `background`: 1 for jobs that nobody waits for, which take what places the others leave. */
+const put = (background: 0 | 1) => `
+    insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at, background)
+    values (:job_key, :id, :kind, :unique_key, :account_key, :delivery_key, :due_at, :now, ${background})
+    on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, :due_at), account_key = :account_key`
+
+/** Those about an account go to the instance that works on it. */
+const due = (d: Dialect, background: 0 | 1) => `
+      background = ${background} and due_at is not null and due_at <= :now and owner is null
+      and (account_key is null or account_key % 256 in ${d.listed('slots', 'bigint')})`
+
+const claim = (d: Dialect, background: 0 | 1) => `
     update jobs set due_at = null, owner = :owner, epoch = :epoch, attempts = attempts + 1
-    where job_key in (select job_key from jobs where due_at is not null and due_at <= :now and owner is null
-      and (account_key is null or account_key % 256 in ${d.listed('slots', 'bigint')}) order by due_at limit :limit ${d.skipLocked})
-    returning job_key, id, kind, unique_key, account_key, delivery_key, attempts, cursor, progress`,
+    where job_key in (select job_key from jobs where ${due(d, background)} order by due_at limit :limit ${d.skipLocked})
+    returning job_key, id, kind, unique_key, account_key, delivery_key, attempts, cursor, progress`
+
+export const jobs = (d: Dialect) => ({
+  put_job: put(0),
+  put_background_job: put(1),
+  // A row for each sort of which some are due.
+  jobs_are_due: `
+    select 0 as background where exists (select 1 from jobs where ${due(d, 0)})
+    union all select 1 as background where exists (select 1 from jobs where ${due(d, 1)})`,
+  claim_jobs: claim(d, 0),
+  claim_background_jobs: claim(d, 1),
   // Done until due again, or until it was asked for meanwhile.
   settle_job: `
     update jobs set due_at = ${d.least(':due_at', 'coalesce(due_at, :due_at)')}, owner = null, cursor = :cursor, progress = :progress, attempts = case when :failed = 1 then attempts else 0 end

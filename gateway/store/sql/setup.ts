@@ -8,6 +8,8 @@ export const SETUP = {
     on conflict (shop_key, provider, step, subject) do update set state = :state, reason = :reason, detail = :detail, given = :given,
       found = :found, action = :action, asked_at = :asked_at, done_at = :done_at, checked_at = :checked_at`,
   forget_setup: 'delete from setup where shop_key = :shop_key and provider = :provider and step = :step and subject = :subject',
+  // Other credentials are there than those it was checked with.
+  uncheck_setup: "update setup set checked_at = null where shop_key = :shop_key and provider = :provider and step = :step and subject = ''",
   // What the steps make of the groups.
   set_up: 'update connections set set_up = :set_up, ready = :ready where shop_key = :shop_key and provider = :provider',
 
