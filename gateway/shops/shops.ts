@@ -165,7 +165,7 @@ export class Shops {
     if (state.queues.has(at)) return state.queues.get(at) as Queue
     await this.#inTurn(async () => {
       const now = await this.#existing(state.shop.id)
-      if (!now.queues.has(at)) await this.#change(state.shop.id, this.#queueSteps(now, [{ channel: type.channel, setupGroup: type.setupGroup }]), now)
+      if (!now.queues.has(at)) await this.#change(state.shop.id, this.#queueSteps(now, [{ channel: type.channel, setupGroup: type.setupGroup }]), now, false)
     })
     const loaded = (await this.get(state.shop.id))?.queues.get(at)
     if (!loaded) throw new Error(`the queue ${at} of ${state.shop.id} was not written`)

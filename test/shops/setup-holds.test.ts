@@ -52,6 +52,20 @@ t.test('what waits for a step goes when the last one is done, group by group (B2
   t.match((await app.received('beacon')).filter(({ method }) => method === 'POST').map(({ body }) => (body as Body)['topic']), [`topic ${PREORDER}`, `topic ${ALERT}`])
 })
 
+t.test('the first event of another kind of message tries nothing at an account that is held', async t => {
+  const app = await startSetupApp(t)
+  await trusted(app)
+  await choose(app)
+  await app.delivered(await app.post(anEvent('before-1')))
+  await world(app, { refused: ['one'] })
+  await app.post(anEvent('revoked-1'))
+  await held(app, 'revoked-1', 'credentials_refused')
+  const asked = (await app.received('beacon')).length
+  await app.post(anEvent('revoked-2', { type: PREORDER }))
+  await held(app, 'revoked-2', 'credentials_refused')
+  t.equal((await app.received('beacon')).length, asked, 'its queue was made, and nobody gave other credentials')
+})
+
 t.test('after a reset messages are held again, what waits too, and what stays is said; set up anew they go (C9)', async t => {
   const app = await startSetupApp(t)
   await trusted(app)
