@@ -8,9 +8,9 @@ import { Deliver } from './delivery/deliver.ts'
 import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
 import { granting } from './granting.ts'
-import { jobHandlers, settingUp, type Parts } from './handlers.ts'
+import { jobHandlers, listening, settingUp, type Parts } from './handlers.ts'
 import { openStore, storeEvents } from './instances.ts'
-import { Intake } from './intake.ts'
+import { closeGently, Intake } from './intake.ts'
 import { unaccounted } from './jobs/audit.ts'
 import { Jobs } from './jobs/runner.ts'
 import { changes } from './kept.ts'
@@ -25,13 +25,12 @@ import { systemRuntime } from './runtime.ts'
 import type { Setup } from './shops/setup/setup.ts'
 import { Shops } from './shops/shops.ts'
 import { createVault, type Vault } from './shops/vault.ts'
+import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import { Inbox } from './sources/inbox.ts'
 import { welcome } from './welcome.ts'
 
-/** Within this after a signal: requests answered, sends ended or cut, the store closed. */
+/** Within this after a signal: sends ended or cut. */
 const STOP_SENDS_MS = 20_000
-const STOP_REQUESTS_MS = 5000
-const STOP_IDLE_MS = 50
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
 const OLDEST_NODE = [24, 15] as const
@@ -95,6 +94,7 @@ class Process {
   #deliver!: Deliver
   #grants!: Parts['grants']
   #setup!: Setup
+  #webhooks!: Webhooks
   #url: string | null = null
   #schemas!: Loaded['schemas']
   #lookForJobs: () => void = () => {}
@@ -140,6 +140,7 @@ class Process {
     this.#shops.onChange = accounts => { this.#deliver.release(accounts) }
     this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
     this.#setup = settingUp(this.#parts())
+    this.#webhooks = listening(this.#parts())
     const jobs = this.#jobs()
     this.#lookForJobs = () => { jobs.look() }
     await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
@@ -156,6 +157,7 @@ class Process {
     const server = await this.#listen(config)
     this.#ready = true
     const url = this.#url = urlOf(server)
+    await this.#webhooks.begin()
     for (const line of welcome({ config, url, sandboxUrl: this.#sandboxUrl, schemas: loaded.schemas })) this.#options.out(line)
     return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reloaded(), close: () => this.#close(server, jobs) }
   }
@@ -215,7 +217,7 @@ class Process {
   /** What outlives a generation, and the present one's config. */
   #parts (): Parts {
     return {
-      store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, log: this.#log,
+      store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, webhooks: () => this.#webhooks, log: this.#log,
       config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() }, paused: () => this.#intake.pressure.sendsPaused,
       publicUrl: () => this.#config.server.publicUrl ?? (this.#config.sandbox.enabled ? this.#url : null) // on this machine alone: so is the sandbox
     }
@@ -237,7 +239,7 @@ class Process {
   async #build ({ config, schemas, sources }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
     for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
-      ...this.#parts(), config, schemas, providers, sources, setup: this.#setup, inbox: this.#inbox, metrics: this.#metrics, ready: () => this.#ready, intake: this.#intake,
+      ...this.#parts(), config, schemas, providers, sources, setup: this.#setup, webhooks: this.#webhooks, inbox: this.#inbox, metrics: this.#metrics, ready: () => this.#ready, intake: this.#intake,
       onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
@@ -276,6 +278,7 @@ class Process {
     }
     await this.#swap(loaded)
     this.#metrics.reload(true)
+    await this.#webhooks.begin().catch((error: unknown) => { this.#log.error({ error }, 'it was not looked what providers tell by themselves; it is within a day') })
     this.#log.info({ file: loaded.config.file }, 'the config was read again; server and store stay as they were started')
     for (const { section, changed } of changes(this.#config, loaded.written)) this.#log.warn({ changed }, `what changed of ${section} is taken at the next start`)
     return true
@@ -327,15 +330,6 @@ function modeFaults ({ config, files }: Loaded, { sandbox: now }: Config): Fault
   if (changed.length === 0) return []
   const { file, faults } = files.read(config.file, { substitute: true })
   return file === null ? faults : changed.map(key => file.fault('GW_CONFIG_VALUE', `/sandbox/${key}`, 'whether messages go to the sandbox or to the real providers does not change while it runs', 'Start the gateway anew, or leave it as it was started.'))
-}
-
-/** Requests in flight are answered first; a connection without one is closed. */
-async function closeGently (server: Server): Promise<void> {
-  const idle = setInterval(() => { server.closeIdleConnections() }, STOP_IDLE_MS)
-  const cut = setTimeout(() => { server.closeAllConnections() }, STOP_REQUESTS_MS)
-  await new Promise<void>(resolve => { server.close(() => { resolve() }) })
-  clearInterval(idle)
-  clearTimeout(cut)
 }
 
 function urlOf (server: Server): string {

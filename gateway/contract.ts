@@ -528,6 +528,34 @@ export interface SetupStep {
 /** How a way of authorization gets its tokens: OAuth 2 with a code, PKCE and refresh tokens. */
 export interface OAuth2 { authorizeUrl: string, tokenUrl: string, revokeUrl: string | null, /** Needed, all of them. */ scopes: string[] }
 
+/** How a provider is asked to tell us what happens at an account, and what it tells of people. Requests are those of the manifest, by name. */
+export interface ProviderWebhooks {
+  /** All subscriptions of the account; `id`, `event` and `url` are pointers into an item. */
+  list: SetupList & { id: string, event: string, url: string }
+  /** Its templates read map.callback_url and map.event. */
+  subscribe: { request: string }
+  /** Its templates read map.webhook_id. */
+  unsubscribe: { request: string }
+  /** What each call carries in a header (lower-case name), `at` a pointer into the answer. */
+  token: { request: string, at: string, header: string }
+  /** Pointer into what it sends: the event's name. */
+  eventAt: string
+  /** Pointers to values by which, all together, a repeat is told. */
+  repeats: readonly string[]
+  notices: readonly WebhookNotice[]
+}
+
+/** An event about a person. Of several pointers the first that leads somewhere counts. */
+export interface WebhookNotice {
+  event: string
+  is: 'subscribed' | 'opted_out'
+  phone: readonly string[]
+  /** The provider's own id of the person. */
+  ref: readonly string[]
+  /** Pointer of the time it happened, ISO 8601; UTC where it names no zone. Null: when it came. */
+  at: string | null
+}
+
 /** A provider's folder, read, checked and compiled. */
 export interface Provider {
   id: string
@@ -560,6 +588,8 @@ export interface Provider {
   options: Record<string, unknown>
   setup: SetupStep[]
   code: ProviderCode
+  /** Where it tells us by itself what happens at an account. */
+  webhooks?: ProviderWebhooks | undefined
   /** The name by which a merchant finds an event type at the provider; null where it has none. */
   trigger (eventType: string, connection: { account_id: string, settings: Record<string, unknown> }): string | null
   /** What may be the matter where nothing is found, in the manifest's order. */

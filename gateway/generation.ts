@@ -27,6 +27,7 @@ import { activityOf } from './shops/setup/activity.ts'
 import { setupRoutes } from './shops/setup/routes.ts'
 import type { Setup } from './shops/setup/setup.ts'
 import type { Vault } from './shops/vault.ts'
+import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
 import { inboxRoutes } from './sources/routes.ts'
@@ -44,6 +45,7 @@ export interface GenerationParts {
   deliver: Deliver
   setup: Setup
   grants: Grants
+  webhooks: Webhooks
   /** Where browsers reach this gateway, null where none does. */
   publicUrl (): string | null
   inbox: Inbox
@@ -121,6 +123,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     caller: callerOfRequest,
     cursors,
     forecast: told,
+    webhooks: (provider, connection) => parts.webhooks.view(provider, connection),
     now: runtime.now,
     violations
   })

@@ -18,6 +18,7 @@ import { recheckDaily } from './shops/setup/daily.ts'
 import { Setup } from './shops/setup/setup.ts'
 import type { Shops } from './shops/shops.ts'
 import type { Vault } from './shops/vault.ts'
+import { Webhooks, type Notice } from './shops/webhooks/webhooks.ts'
 
 /** What outlives a generation; functions give what a reload changes. */
 export interface Parts {
@@ -29,6 +30,7 @@ export interface Parts {
   grants: Grants
   log: Logger
   setup (): Setup
+  webhooks (): Webhooks
   config (): Config
   providers (): ReadonlyMap<string, Provider>
   schemas (): ReadonlyMap<string, EventSchema>
@@ -40,7 +42,7 @@ export interface Parts {
   publicUrl (): string | null
 }
 
-export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setup, config, providers }: Parts): Record<string, JobHandler> {
+export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setup, webhooks, config, providers }: Parts): Record<string, JobHandler> {
   return {
     retention: job => retention({ store, runtime, ...config().retention, digest })(job),
     expire_held: expireHeld({ store, runtime }),
@@ -52,6 +54,8 @@ export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setu
       await grants.revoke()
       return { dueAt: runtime.now() + LOOK_MS }
     },
+    webhooks: job => webhooks().keep(job),
+    webhooks_look: job => webhooks().look(job.cursor),
     setup_daily: job => recheckDaily(job.cursor, { store, runtime }),
     reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
       store,
@@ -81,5 +85,24 @@ export function settingUp ({ store, runtime, vault, shops, deliver, config, prov
     paused,
     publicUrl,
     notPossible: provider => notPossible(provider, config(), publicUrl())
+  })
+}
+
+export function listening ({ store, runtime, vault, shops, deliver, log, config, providers, look, publicUrl }: Parts): Webhooks {
+  return new Webhooks({
+    store,
+    runtime,
+    vault,
+    shops,
+    log,
+    providers,
+    provider: id => providers().get(id),
+    ask: (connection, request, scope, proven) => deliver.ask(connection, request, scope, proven),
+    judge: (answer, provider, settings) => judge(answer, provider, settings, runtime.now()),
+    scrub,
+    look,
+    publicUrl,
+    played: () => config().sandbox.enabled,
+    noticed: async ({ state, ref, phone }: Notice) => { log.debug({ state, ref: ref !== null, phone: phone !== null }, 'a provider told of a customer') }
   })
 }

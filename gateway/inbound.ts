@@ -1,7 +1,8 @@
 // Who is called from outside, and with what they are given: sources, and providers that have call-back routes.
 
-import type { Config, InboundContext, Provider, Runtime, Secret } from './contract.ts'
+import type { Config, InboundContext, Provider, ProviderWebhooks, Runtime, Secret } from './contract.ts'
 import type { Logger } from './observe/log.ts'
+import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
 import type { Inbound } from './sources/webhooks.ts'
@@ -11,11 +12,12 @@ export interface InboundParts {
   sources: ReadonlyMap<string, LoadedSource>
   providers: ReadonlyMap<string, Provider>
   inbox: Inbox
+  webhooks: Webhooks
   runtime: Runtime
   log: Logger
 }
 
-/** A source's rows are worked on; what a provider's routes receive is recorded. */
+/** A source's rows are worked on, and so is what a provider tells of accounts; what its own routes receive is recorded. */
 export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], translators: Map<string, Translator> } {
   const inbounds: Inbound[] = []
   const translators = new Map<string, Translator>()
@@ -30,8 +32,17 @@ export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], transla
     const secrets = parts.config.providers.find(provider => provider.id === id)?.secrets ?? {}
     if (code.routes && !comingSoon) inbounds.push({ id, routes: code.routes, context: contextOf(id, options, secrets, 'recorded', parts) })
   }
+  for (const provider of parts.providers.values()) {
+    const { id, comingSoon, options } = provider
+    if (!tells(provider) || comingSoon) continue
+    const context = contextOf(id, options, {}, 'received', parts)
+    inbounds.push({ id, routes: app => { parts.webhooks.routes(app, provider, context) }, context })
+    translators.set(id, { id, translate: received => parts.webhooks.understood(received, provider), context })
+  }
   return { inbounds, translators }
 }
+
+function tells (provider: Provider): provider is Provider & { webhooks: ProviderWebhooks } { return provider.webhooks !== undefined }
 
 function contextOf (id: string, options: Record<string, unknown>, secrets: Record<string, Secret[]>, to: 'received' | 'recorded', { config, inbox, runtime, log }: InboundParts): InboundContext {
   return {

@@ -14,6 +14,9 @@ import { Pressure, type FreeBytes } from './pressure.ts'
 const DESCRIPTORS_KEPT = 128
 /** However few descriptors there are. */
 const CONNECTIONS_LEAST = 16
+/** Within this after a signal what was asked is answered. */
+const STOP_REQUESTS_MS = 5000
+const STOP_IDLE_MS = 50
 
 export interface IntakeOptions {
   config: Config
@@ -61,6 +64,15 @@ export class Intake {
     })
     server.on('drop', () => { server.closeIdleConnections() })
   }
+}
+
+/** Requests in flight are answered first; a connection without one is closed. */
+export async function closeGently (server: Server): Promise<void> {
+  const idle = setInterval(() => { server.closeIdleConnections() }, STOP_IDLE_MS)
+  const cut = setTimeout(() => { server.closeAllConnections() }, STOP_REQUESTS_MS)
+  await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+  clearInterval(idle)
+  clearTimeout(cut)
 }
 
 /** How many files this process may have open; null where the system does not say. */

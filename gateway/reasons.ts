@@ -77,6 +77,10 @@ export const REASONS = {
   not_arrived: '{provider} accepted the test event, but it is not found there.',
   answer_too_large: '{provider} answered with more than is read; the operator must ask for less of it.',
 
+  // of what a provider is to tell us by itself
+  no_public_url: '{provider} cannot reach this gateway: the operator must set server.public_url.',
+  subscription_not_kept: '{provider} did not keep our subscription, or has one of somebody else\'s for it; it is tried again.',
+
   // delivered, with a remark
   no_sms_consent: '{provider} accepted the message, but the customer has given no SMS consent there, so no text goes out.',
   answer_unreadable: '{provider} accepted the message, but its answer could not be read.',

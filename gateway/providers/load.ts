@@ -25,6 +25,7 @@ import { standInFacts } from './stand-in-facts.ts'
 import { compileText, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
 import { durationMs } from './units.ts'
+import { webhooksOf } from './webhooks.ts'
 
 export interface LoadOptions {
   configs: readonly ProviderConfig[]
@@ -102,6 +103,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     options: platform({}).options,
     setup: compileSetup(manifest, compiling),
     code,
+    webhooks: webhooksOf(manifest),
     trigger: compileTriggers(manifest, compiling),
     variables: variablesOf(manifest, compiling),
     possibleCauses: compileCauses(manifest),

@@ -7,6 +7,7 @@ import { checkOAuth } from './oauth.ts'
 import { platformFaults } from './platform-checks.ts'
 import { checkReason, known, type Report } from './report.ts'
 import { checkSetup } from './setup-checks.ts'
+import { checkWebhooks } from './webhooks.ts'
 import { step } from '../json-pointer.ts'
 import { secretFields, type EventSource, type Manifest, type OutcomeSource } from './manifest.ts'
 
@@ -33,6 +34,7 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
   checkSetup(manifest, report)
   checkAuth(manifest, report)
   checkOAuth(manifest, report)
+  checkWebhooks(manifest, report)
   for (const name of Object.keys(manifest.stand_in)) {
     if (!Object.hasOwn(manifest.requests, name)) report(`/stand_in${step(name)}`, `no request "${name}"`, known(manifest.requests), undefined, true)
   }

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import type { Cause, Fault, Files, JsonSchema, Kind, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain } from '../contract.ts'
+import type { Cause, Fault, Files, JsonSchema, Kind, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain, WebhookNotice } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import { step } from '../json-pointer.ts'
 
@@ -34,7 +34,18 @@ export interface Manifest {
   possible_causes: CauseSource[]
   /** What a merchant must know before the set-up is forgotten. */
   reset: string
+  webhooks?: WebhooksSource
   stand_in: Record<string, StandInSource>
+}
+
+export interface WebhooksSource {
+  list: SetupList & { id: string, event: string, url: string }
+  subscribe: { request: string }
+  unsubscribe: { request: string }
+  token: { request: string, at: string, header: string }
+  event_at: string
+  repeats: string[]
+  notices: Array<Pick<WebhookNotice, 'event' | 'is'> & { phone?: string[], ref?: string[], at?: string }>
 }
 
 export interface OAuth2Source { authorize_url: string, token_url: string, revoke_url?: string, scopes: string[] }

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { revocationStep } from './oauth/revocations.ts'
 import type { Vault } from './vault.ts'
+import { leavingSteps, lookAfterSteps, type WebhookTools } from './webhooks/steps.ts'
 
 const SLOTS = 256
 
@@ -59,7 +60,8 @@ export interface ConnectionInput {
 interface ShopOf { key: number, id: string }
 
 /** The steps that store a connection, and what queues and checks see of it afterwards. */
-export function connectionSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | null, { vault, runtime }: { vault: Vault, runtime: Runtime }): { account: string, setUp: string[], steps: Step[] } {
+export function connectionSteps (shop: ShopOf, provider: Provider, input: ConnectionInput, before: Connection | null, tools: WebhookTools): { account: string, setUp: string[], steps: Step[] } {
+  const { vault, runtime } = tools
   const way = input.auth ?? Object.keys(provider.auth)[0] ?? ''
   const settings = { ...provider.settingsDefaults, ...input.settings }
   const account = accountOf(provider, input, settings, vault)
@@ -78,7 +80,9 @@ export function connectionSteps (shop: ShopOf, provider: Provider, input: Connec
       ...Object.entries(input.secrets).map(([field, text]) => {
         const { keyId, version, sealed } = vault.seal({ shop: shop.id, provider: provider.id, field }, text)
         return { name: 'put_secret', params: { ...place, field, key_id: keyId, version, sealed } }
-      })
+      }),
+      ...(before !== null && before.account !== account ? leavingSteps(shop.id, provider, before, tools) : []),
+      ...lookAfterSteps(provider, account, tools)
     ]
   }
 }
@@ -91,9 +95,14 @@ export function revocationSteps (shop: ShopOf, { provider, oauth, secrets, accou
 }
 
 /** The steps that end a connection here at once, and at the provider soon. */
-export function disconnectSteps (shop: ShopOf, provider: string, connection: Connection | undefined, tools: { vault: Vault, runtime: Runtime }): Step[] {
-  const params = { shop_key: shop.key, provider }
-  return [...(connection ? revocationSteps(shop, connection, tools) : []), { name: 'drop_secrets', params }, { name: 'delete_connection', params }]
+export function disconnectSteps (shop: ShopOf, id: string, provider: Provider | undefined, connection: Connection | undefined, tools: WebhookTools): Step[] {
+  const params = { shop_key: shop.key, provider: id }
+  return [
+    ...(connection ? revocationSteps(shop, connection, tools) : []),
+    { name: 'drop_secrets', params },
+    { name: 'delete_connection', params },
+    ...(connection && !connection.platform ? leavingSteps(shop.id, provider, connection, tools) : [])
+  ]
 }
 
 /** The steps by which it is known no more whose account the credentials are, where they may be another one's than before. */

@@ -25,6 +25,8 @@ export interface ShopRoutesOptions {
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
   /** How long the backlog of queues takes, in the order given. */
   forecast (queues: readonly Queue[]): Promise<QueueForecast[]>
+  /** How it stands with what a provider tells us by itself; null where it tells nothing. */
+  webhooks (provider: Provider, connection: Connection): Promise<object | null>
   now (): number
   /** Signs cursors, bound to who asked. */
   cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
@@ -213,7 +215,14 @@ async function forecastView (state: ShopState, channel: string, options: ShopRou
 async function providerView (state: ShopState, provider: Provider, options: ShopRoutesOptions): Promise<object> {
   const connection = state.connections.get(provider.id)
   const refusal = options.shops.refusal(state.shop, provider)
-  return { id: provider.id, title: provider.title, available: refusal === null, reason: refusal, connection: connection ? connectionView(connection, await options.shops.held(state), provider) : null }
+  const webhooks = connection && await options.webhooks(provider, connection)
+  return {
+    id: provider.id,
+    title: provider.title,
+    available: refusal === null,
+    reason: refusal,
+    connection: connection ? { ...connectionView(connection, await options.shops.held(state), provider), ...(webhooks && { webhooks }) } : null
+  }
 }
 
 /** Secrets are write-only: the names of the fields, and the last four characters of long ones. */

@@ -152,7 +152,7 @@ export class Shops {
     return await this.#inTurn(async () => {
       const before = await this.#existing(id)
       return await this.#change(id, [
-        ...disconnectSteps(before.shop, providerId, before.connections.get(providerId), { vault: this.#vault, runtime: this.#runtime }),
+        ...disconnectSteps(before.shop, providerId, this.#providers.get(providerId), before.connections.get(providerId), { vault: this.#vault, runtime: this.#runtime, store: this.#store }),
         ...(this.#platform.has(providerId) ? [] : this.#queueSteps(withConnection(before, providerId, null))),
         this.#audit(actor, 'connection.delete', id, providerId)
       ], before)
@@ -269,7 +269,7 @@ export class Shops {
       return { account: platform?.account ?? '', setUp: [], steps: settingsSteps(state.shop.key, provider.id, platform, input.settings, this.#runtime) }
     }
     const before = state.connections.get(provider.id)
-    const made = connectionSteps(state.shop, provider, input, before ?? null, { vault: this.#vault, runtime: this.#runtime })
+    const made = connectionSteps(state.shop, provider, input, before ?? null, { vault: this.#vault, runtime: this.#runtime, store: this.#store })
     return { ...made, steps: [...made.steps, ...uncheckSteps(state.shop, provider, input, before)] }
   }
 

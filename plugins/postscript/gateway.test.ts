@@ -15,9 +15,14 @@ async function connected (t: Test, secrets: Record<string, string>, { auth = 'sh
   return app
 }
 
+/** Of all that the sandbox was asked, the events. */
+async function eventsOf (app: App): Promise<Body[]> {
+  return (await app.received('postscript')).filter(({ path }) => path === EVENTS)
+}
+
 /** The events the sandbox was sent: what it answered, and the customer's properties in each. */
 async function arrived (app: App): Promise<Array<[unknown, string[]]>> {
-  const events = (await app.received('postscript')).filter(({ path }) => path === EVENTS)
+  const events = await eventsOf(app)
   return events.map(({ status, body }) => [status, Object.keys((body as { properties: object }).properties).filter(name => name.startsWith('customer_'))])
 }
 
@@ -27,7 +32,7 @@ t.test('an event arrives once, under the delivery\'s own id', async t => {
   const app = await connected(t, { shop_key: 'sk_0123456789abcdef' })
   await app.delivered(await app.post(anEvent('plain-1')))
   const delivery = await app.delivery('plain-1')
-  const [event, ...others] = await app.received('postscript')
+  const [event, ...others] = await eventsOf(app)
   t.match(event, { method: 'POST', path: EVENTS, status: 202, key: delivery.id })
   t.strictSame(others, [])
 })
@@ -35,7 +40,7 @@ t.test('an event arrives once, under the delivery\'s own id', async t => {
 t.test('a shop behind a partner is counted and served as one', async t => {
   const app = await connected(t, { partner_key: 'sk_partner_0123456789', shop_key: 'sk_noplan_0123456789' }, { auth: 'partner' })
   await app.delivered(await app.post(anEvent('partner-1', { type: 'preorder.confirmed' })))
-  t.match(await app.received('postscript'), [{ status: 202, account: /^partner_\w+\+shop_\w+$/, body: { type: 'preorder_sms_confirmed' } }])
+  t.match(await eventsOf(app), [{ status: 202, account: /^partner_\w+\+shop_\w+$/, body: { type: 'preorder_sms_confirmed' } }])
 })
 
 t.test('where personal data is refused the message goes out without it, and so do all after it, also after a restart', async t => {
@@ -85,7 +90,7 @@ t.test('a failing server is tried again, later each time, with the same event', 
   const { id, calls } = await app.delivery('failing-1') as Body & { calls: Body[] }
   t.equal(calls.length, 3)
   t.equal(new Set(calls.map(({ request }) => JSON.stringify((request as Body).body))).size, 1, 'the same to the byte')
-  t.match(await app.received('postscript'), [{ status: 202, key: id }])
+  t.match(await eventsOf(app), [{ status: 202, key: id }])
 })
 
 t.test('a public key or a partner\'s, pasted as the shop\'s own, is refused at once with what to paste', async t => {
@@ -123,7 +128,7 @@ t.test('an event without an answer is sent once more, the same to the byte, and 
   clock.advance(5 * 60_000)
   await until(async () => (await app.delivery('cut-1')).finished_at !== null)
   t.match(await app.delivery('cut-1'), { state: 'unknown', attempts: 2 })
-  const events = await app.received('postscript')
+  const events = await eventsOf(app)
   t.equal(events.length, 2)
   t.strictSame(events[0]?.body, events[1]?.body)
 })

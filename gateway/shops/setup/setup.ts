@@ -145,13 +145,14 @@ export class Setup {
 
   /** A job: asks the provider what a step needs. */
   async run (job: SetupJob): Promise<Again> {
-    return await runStep(job, this.#o, (shop, provider) => { void this.#refreshLists(shop, provider).catch(() => {}) }) // they can be refreshed by hand
+    return await runStep(job, this.#o, (shop, provider) => {
+      this.#o.look() // the webhooks of the connection
+      void this.#refreshLists(shop, provider, this.#o.runtime.now()).catch(() => {}) // they can be refreshed by hand
+    })
   }
 
   /** A job: looks after a connection and what was set up at the provider. */
-  async recheck (job: SetupJob): Promise<Again> {
-    return await recheck(job, this.#o)
-  }
+  async recheck (job: SetupJob): Promise<Again> { return await recheck(job, this.#o) }
 
   /** A job: looks whether a test event has arrived. */
   async arrival (job: SetupJob): Promise<{ dueAt: number } | null> { return await lookForArrival(job, this.#o) }
@@ -236,13 +237,16 @@ export class Setup {
     const account = accountOf(provider, { accountId: null, secrets }, {}, this.#o.vault)
     await this.#o.store.commit([accountStep(provider.id, account)])
     const place = { ...at(state, provider), step: step.id }
-    return await this.#ask(act, await accountKeyOf(provider, account, this.#o), given, [
+    const since = this.#o.runtime.now()
+    const ended = await this.#ask(act, await accountKeyOf(provider, account, this.#o), given, [
       { name: 'drop_setup_secrets', params: place },
       ...Object.entries(secrets).map(([field, text]) => {
         const { keyId, version, sealed } = this.#o.vault.seal({ shop, provider: provider.id, field }, text)
         return { name: 'put_setup_secret', params: { ...place, field, key_id: keyId, version, sealed } }
       })
     ], true)
+    if (ended) await this.#refreshLists(shop, provider, since) // the next thing to do is to choose from them
+    return ended
   }
 
   async #sendTest (act: Act, state: ShopState): Promise<boolean> {
@@ -293,11 +297,11 @@ export class Setup {
     return false
   }
 
-  /** What can be chosen is shown without another press of a button. */
-  async #refreshLists (shop: string, provider: Provider): Promise<void> {
+  /** What can be chosen is shown without another press of a button, where it was not read since. */
+  async #refreshLists (shop: string, provider: Provider, since: number): Promise<void> {
     const state = await this.#o.shops.get(shop)
     if (!state) return
-    const open = standings(await factsOf(state, provider, this.#o)).filter(({ step, items }) => step.kind === 'select' && items[0]?.missing.length === 0)
+    const open = standings(await factsOf(state, provider, this.#o)).filter(({ step, items }) => step.kind === 'select' && items.every(({ missing, row }) => missing.length === 0 && (row.action !== null || (row.checkedAt ?? 0) < since)))
     for (const { step } of open) await this.#ask({ shop, provider, step: step.id, action: 'refresh', subject: '', body: {}, actor: 'gateway' }, connectionOf(state, provider), {})
   }
 

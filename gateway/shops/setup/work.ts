@@ -13,6 +13,7 @@ import { readOptions, sendTestEvent, tryConnection, verify, type Learnt } from '
 import { checkTask, runTask } from './task.ts'
 import { unwantedSteps } from './unwanted.ts'
 import { changed, connected, turnedOut, type Place, type Written } from './writing.ts'
+import { lookAfterSteps } from '../webhooks/steps.ts'
 
 const TRIES = 3
 /** Whoever waits for an answer is told sooner than this. */
@@ -76,6 +77,8 @@ export async function recheck ({ uniqueKey, cursor }: SetupJob, options: SetupOp
       if (connects(step) && (learnt.is === 'later' || learnt.state === 'failed')) return null
     }
   }
+  const webhooks = lookAfterSteps(provider, connection.account, options)
+  if (webhooks.length > 0) await options.store.commit(webhooks)
   return null
 }
 
@@ -144,7 +147,7 @@ async function pending (state: ShopState, provider: Provider, step: SetupStep, o
 
 /** What was learnt, with all that follows from it, in one unit. True where it made a connection. */
 async function keep (id: string, provider: Provider, step: SetupStep, asked: StepRow, learnt: Learnt, options: SetupOptions): Promise<boolean> {
-  const { runtime, vault } = options
+  const { runtime, vault, store } = options
   const connecting = asked.action === 'connect'
   let made = false
   await options.shops.alter(id, async state => {
@@ -166,7 +169,7 @@ async function keep (id: string, provider: Provider, step: SetupStep, asked: Ste
       return changed(place, sent.row, learnt.settings ?? {}, [...await unwanted(learnt.account?.id ?? ''), ...sent.steps], runtime)
     }
     made = true
-    return connected(place, row, { pending: proven, account: learnt.account ?? { id: null, name: '' } }, dropped, { vault, runtime })
+    return connected(place, row, { pending: proven, account: learnt.account ?? { id: null, name: '' } }, dropped, { vault, runtime, store })
   })
   return made
 }

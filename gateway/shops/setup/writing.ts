@@ -4,7 +4,7 @@ import type { Provider, Runtime, SetupKind, Step } from '../../contract.ts'
 import { adjustStep, connectionSteps, isSameAccount, type Connection, type Grant } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
 import { withConnection } from '../state.ts'
-import type { Vault } from '../vault.ts'
+import type { WebhookTools } from '../webhooks/steps.ts'
 import { at } from './facts.ts'
 import { groupsSetUp, lastConnected, type SetupFacts } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, type StepRow } from './rows.ts'
@@ -39,7 +39,7 @@ export function written ({ state, provider, facts }: Place, steps: Step[], ready
 export interface Proven { pending: Connection, account: { id: string | null, name: string } }
 
 /** Credentials that are good: the connection, and nothing of what was set up at another account. */
-export function connected ({ state, provider, facts }: Place, tried: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: { vault: Vault, runtime: Runtime }): Written {
+export function connected ({ state, provider, facts }: Place, tried: StepRow, { pending, account: { id, name } }: Proven, more: Step[], tools: WebhookTools): Written {
   const row = { ...tried, given: { account_id: id ?? '' } }
   const before = state.connections.get(provider.id) ?? null
   const last = before !== null && before.accountId !== '' ? before : lastConnected(facts) ?? before
