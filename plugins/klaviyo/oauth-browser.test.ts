@@ -37,11 +37,11 @@ t.test('#43: a link that is used up says so in words, and another browser cannot
   await page.getByRole('button', { name: 'Continue to Klaviyo' }).click()
   const { page: other } = await openPage(t)
   await other.goto(url)
-  t.equal(await other.getByRole('heading').innerText(), 'Klaviyo is not connected')
+  t.equal(await other.getByRole('heading').innerText(), 'This link is used up or too old')
   await other.goto(page.url()) // the consent page, where the state belongs to the first browser
   await other.getByRole('button', { name: 'Allow' }).click()
   await other.waitForURL(/\/callback/)
-  t.equal(await other.getByRole('heading').innerText(), 'Klaviyo is not connected')
+  t.equal(await other.getByRole('heading').innerText(), 'This link is used up or too old')
 })
 
 t.test('nothing in the pages stands in anybody\'s way', SKIP, async t => {

@@ -786,6 +786,11 @@ async function jobs (t: Test, open: Open): Promise<void> {
     t.strictSame(await sorts(NOW), [0, 1])
     t.strictSame([await claimed('claim_background_jobs', 1), await claimed('claim_jobs'), await claimed('claim_background_jobs')], [['early'], ['awaited'], ['late']])
     t.strictSame(await sorts(NOW), [])
+    await one(store, 'put_background_job', { ...jobOf(store, 'raised', NOW + 5), unique_key: 'raised' })
+    const raise = async (now: number) => (await one(store, 'raise_job', { kind: 'raised', unique_key: 'raised', now })).changes
+    t.strictSame([await raise(NOW), await raise(NOW + 9), await sorts(NOW)], [1, 1, [0]], 'somebody waits for it now')
+    t.strictSame([await claimed('claim_background_jobs'), await claimed('claim_jobs')], [[], ['raised']])
+    t.equal(await raise(NOW), 0, 'it runs')
   })
 
   await t.test('the payload of what is finished goes; of what is not, stays; the identity goes last', async t => {

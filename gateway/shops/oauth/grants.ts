@@ -250,7 +250,7 @@ export class Grants implements Fresh {
 
   /** The connection ended or was made anew meanwhile: nobody is to have what was just given. */
   async #unwanted ({ shop, provider, accountId }: Stored, { refreshToken }: Tokens): Promise<void> {
-    if (refreshToken !== null) await this.#o.store.commit([revocationStep({ shop, provider, accountId, refreshToken }, this.#o)])
+    if (refreshToken !== null) await this.#insist([revocationStep({ shop, provider, accountId, refreshToken }, this.#o)], async () => true)
   }
 
   /** The provider takes the refresh token no more: the merchant must connect again, and what the shop sends there waits for that. */

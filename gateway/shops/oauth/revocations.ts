@@ -96,10 +96,13 @@ async function recheckThose (connections: readonly Row[], { store, runtime, log 
   if (connections.length === 0) return
   const now = runtime.now()
   log.warn({ provider: String(connections[0]?.provider), connections: connections.length }, 'the account was connected while a grant of it was ended; its connections are checked')
-  await store.commit(connections.map(row => ({
-    name: 'put_job',
-    params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup_recheck', unique_key: `${Number(row.shop_key)}/${String(row.provider)}`, account_key: row.account_key as number, delivery_key: null, due_at: now, now }
-  })))
+  await store.commit(connections.flatMap(row => {
+    const job = { kind: 'setup_recheck', unique_key: `${Number(row.shop_key)}/${String(row.provider)}` }
+    return [
+      { name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), ...job, account_key: row.account_key as number, delivery_key: null, due_at: now, now } },
+      { name: 'raise_job', params: { ...job, now } } // it may wait for its turn of the day
+    ]
+  }))
 }
 
 async function isComing ({ shop, provider }: Due, { store, runtime }: RevocationOptions): Promise<boolean> {

@@ -29,7 +29,7 @@ export interface OAuthRoutesOptions extends FlowOptions {
   onError (error: unknown): void
 }
 
-const EXPIRED = 'This link has expired. Start again from your app.'
+const EXPIRED = 'This link has expired. Start again from your app. If you have just connected, nothing is wrong: your app shows it.'
 /** Our own page sends none of them. */
 const REFUSED_BODIES: ReadonlySet<string> = new Set(['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'FST_ERR_CTP_BODY_TOO_LARGE', 'FST_ERR_CTP_EMPTY_JSON_BODY', 'FST_ERR_CTP_INVALID_JSON_BODY', 'FST_ERR_CTP_INVALID_CONTENT_LENGTH'])
 const VERIFIER = /^[A-Za-z0-9._~-]{43,128}$/
@@ -78,7 +78,7 @@ async function between (scope: FastifyInstance, { provider, way, client }: Party
   const forget = (reply: FastifyReply): void => { for (const one of Object.values(names)) void reply.clearCookie(one, cookie) }
 
   scope.setErrorHandler((error, _request, reply) => {
-    if (error instanceof Expired || REFUSED_BODIES.has((error as FastifyError).code)) return failed(reply, EXPIRED)
+    if (error instanceof Expired || REFUSED_BODIES.has((error as FastifyError).code)) return page(reply, 400, 'This link is used up or too old', EXPIRED)
     if (error instanceof GatewayError && error.statusCode < 500) return failed(reply, `${error.message} Start again from your app.`)
     options.onError(error)
     return failed(reply, 'Something went wrong on our side. Start again from your app in a moment.', 503)

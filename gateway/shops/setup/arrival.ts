@@ -6,6 +6,7 @@ import type { Reason } from '../../reasons.ts'
 import type { OpenConnection } from '../connections.ts'
 import type { ShopState } from '../shops.ts'
 import { factsOf, type SetupOptions } from './facts.ts'
+import { left } from './left.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { sayingOf } from './saying.ts'
 import { lookUpAll } from './steps.ts'
@@ -34,6 +35,14 @@ export function timeOfTest ({ askedAt }: StepRow, now: number): number { return 
 
 export function arrivalOf ({ found }: StepRow): Arrival | null { return (found['arrival'] as Arrival | undefined) ?? null }
 
+function sentOf ({ given }: StepRow): Sent | undefined { return given['sent'] as Sent | undefined }
+
+/** Nobody looks for it any more. */
+function unseen (row: StepRow): StepRow {
+  const { sent: _, ...given } = row.given
+  return { ...row, given, found: { ...row.found, arrival: { ...arrivalOf(row), state: 'not_looked', reason: 'provider_unknown' } } }
+}
+
 /** The row of a step whose event was just accepted, and the job that looks for it. `given`: with the phone. */
 export function awaited (step: SetupStep, row: StepRow, given: StepRow['given'], { state, provider }: { state: ShopState, provider: Provider }, { store, runtime }: SetupOptions): { row: StepRow, steps: Step[] } {
   const connection = state.connections.get(provider.id)
@@ -45,7 +54,7 @@ export function awaited (step: SetupStep, row: StepRow, given: StepRow['given'],
   const uniqueKey = [state.shop.key, provider.id, step.id, row.subject, id].join('/')
   return {
     row: { ...row, given: { ...row.given, sent }, found: { ...row.found, arrival } },
-    steps: [{ name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup_arrival', unique_key: uniqueKey, account_key: connection.accountKey, delivery_key: null, due_at: now + Math.min(FIRST_MS, step.arrival.withinMs), now } }]
+    steps: [{ name: 'put_background_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup_arrival', unique_key: uniqueKey, account_key: connection.accountKey, delivery_key: null, due_at: now + Math.min(FIRST_MS, step.arrival.withinMs), now } }]
   }
 }
 
@@ -54,18 +63,18 @@ export async function lookForArrival ({ uniqueKey }: SetupJob, options: SetupOpt
   const [shopKey, providerId, stepId, subject, eventId] = uniqueKey.split('/') as [string, string, string, string, string]
   const provider = options.provider(providerId)
   const step = provider?.setup.find(({ id }) => id === stepId)
-  if (!provider || step?.arrival === undefined) return null
+  if (!provider || step?.arrival === undefined) return await left({ shopKey: Number(shopKey), provider: providerId, step: stepId, subject }, row => sentOf(row)?.event_id === eventId ? arrivalOf(row)?.until ?? 0 : null, unseen, options)
   const state = await options.shops.byKey(Number(shopKey))
   const row = rowAt((await factsOf(state, provider, options)).rows, stepId, subject)
-  const sent = row.given['sent'] as Sent | undefined
+  const sent = sentOf(row)
   const arrival = arrivalOf(row)
   if (sent?.event_id !== eventId || arrival === null) return null
   const looked = await look({ state, provider, step, subject }, sent, options)
   const now = options.runtime.now()
   const end = looked.is === 'later' ? arrival.until + step.arrival.withinMs : arrival.until // what nobody could look at is not missing yet
   if ((looked.is === 'later' || looked.is === 'not_found') && now < end) {
-    const waitMs = Math.min(Math.max(now - arrival.accepted_at, FIRST_MS), MOST_MS)
-    return { dueAt: Math.max(Math.min(now + waitMs, end), now + (looked.is === 'later' ? looked.afterMs : 0)) }
+    const grownMs = Math.min(Math.max(Math.abs(now - arrival.accepted_at), FIRST_MS), MOST_MS) // the clock may have been set back
+    return { dueAt: Math.min(now + Math.max(grownMs, looked.is === 'later' ? looked.afterMs : 0), end) }
   }
   await keep({ state, provider, step, subject }, eventId, { ...arrival, ...told(looked, now) }, options)
   return null

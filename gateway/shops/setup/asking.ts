@@ -87,12 +87,15 @@ function parameterOf (link: unknown, parameter: string): string | null {
   return new URLSearchParams(link.slice(link.indexOf('?') + 1)).get(parameter)
 }
 
-/** All texts of a value, wherever in it, without the credentials. */
-export function scrubbed<T> (value: T, connection: OpenConnection, asking: Pick<Asking, 'scrub'>): T {
-  if (typeof value === 'string') return asking.scrub(value, connection) as T
-  if (Array.isArray(value)) return value.map(one => scrubbed(one as unknown, connection, asking)) as T
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, scrubbed(one as unknown, connection, asking)])) as T
+/** What a merchant reads. All else is compared, sent again or opened, and means nothing any more once it is changed. */
+const WORDS: ReadonlySet<string> = new Set(['detail', 'text', 'otherwise', 'why', 'name', 'label', 'title', 'near', 'warnings'])
+
+/** A provider that repeats our credentials in its words must not bring them into the store: words without them, wherever they are in it. */
+export function scrubbed<T> (learnt: T, connection: OpenConnection, asking: Pick<Asking, 'scrub'>, isWord = false): T {
+  if (typeof learnt === 'string') return isWord ? asking.scrub(learnt, connection) as T : learnt
+  if (Array.isArray(learnt)) return learnt.map(one => scrubbed(one as unknown, connection, asking, isWord)) as T
+  if (learnt === null || typeof learnt !== 'object') return learnt
+  return Object.fromEntries(Object.entries(learnt).map(([name, one]) => [name, scrubbed(one as unknown, connection, asking, WORDS.has(name))])) as T
 }
 
 function parsed (body: string): unknown {

@@ -89,7 +89,6 @@ async function after (at: TaskStep, result: TaskResult, { run, cursor, connectio
 
 type Known = Pick<StepRow, 'state' | 'reason' | 'detail' | 'found'>
 
-/** A provider that repeats our credentials in its words must not bring them into the store. */
 function known (told: Exclude<TaskResult, { is: 'later' }>, connection: OpenConnection, options: SetupOptions): Known {
   const result = scrubbed(told, connection, options)
   if (result.is === 'failed') return { state: 'failed', reason: result.reason, detail: result.text.slice(0, TEXT_MAX) || null, found: { made: result.made } }

@@ -8,6 +8,7 @@ import { awaited, timeOfTest } from './arrival.ts'
 import { scrubbed } from './asking.ts'
 import { accountKeyOf, at, factsOf, type SetupOptions } from './facts.ts'
 import { connects, lastConnected, standings, type Item } from './progress.ts'
+import { left } from './left.ts'
 import { rowAt, type StepRow } from './rows.ts'
 import { readOptions, sendTestEvent, tryConnection, verify, type Learnt } from './steps.ts'
 import { checkTask, runTask } from './task.ts'
@@ -34,7 +35,7 @@ export async function runStep (job: SetupJob, options: SetupOptions, onConnected
   const [shopKey, providerId, stepId, subject] = uniqueKey.split('/') as [string, string, string, string]
   const provider = options.provider(providerId)
   const step = provider?.setup.find(({ id }) => id === stepId)
-  if (!provider || !step) return null
+  if (!provider || !step) return later(await left({ shopKey: Number(shopKey), provider: providerId, step: stepId, subject }, row => row.action === null ? null : row.askedAt ?? 0, row => ({ ...row, action: null, given: withoutPhone(row.given) }), options), cursor)
   const state = await options.shops.byKey(Number(shopKey))
   const row = rowAt((await factsOf(state, provider, options)).rows, stepId, subject)
   if (row.action === null) return null
@@ -55,6 +56,8 @@ function againAfter (learnt: Learnt, cursor: string | null, { runtime }: SetupOp
   const tries = Number(cursor ?? 0) + 1
   return learnt.is === 'later' && tries < TRIES && learnt.afterMs <= AFTER_MAX_MS ? { dueAt: runtime.now() + Math.max(learnt.afterMs, AGAIN_MS), cursor: String(tries) } : null
 }
+
+function later (at: { dueAt: number } | null, cursor: string | null): Again { return at && { ...at, cursor: cursor ?? '0' } }
 
 /** Nothing was asked, so it is no try. */
 function putOff (cursor: string | null, { runtime }: SetupOptions): Again { return { dueAt: runtime.now() + PAUSED_MS, cursor: cursor ?? '0' } }

@@ -29,6 +29,8 @@ const claim = (d: Dialect, background: 0 | 1) => `
 export const jobs = (d: Dialect) => ({
   put_job: put(0),
   put_background_job: put(1),
+  // Somebody waits for it now.
+  raise_job: `update jobs set background = 0, due_at = ${d.least('due_at', ':now')} where kind = :kind and unique_key = :unique_key and owner is null and due_at is not null`,
   // A row for each sort of which some are due.
   jobs_are_due: `
     select 0 as background where exists (select 1 from jobs where ${due(d, 0)})
