@@ -53,10 +53,11 @@ export interface Secret {
 /** All windows of a group hold at once, in any sliding position. */
 export interface Window { max: number, perMs: number }
 
-export type Kind = 'marketing' | 'transactional'
+/** `sync` makes no message: it tells a provider about a customer, and one that need not know is not told. */
+export type Kind = 'marketing' | 'transactional' | 'sync'
 
 /** 0 goes before 1 goes before 2; priority goes before a shop's turn. */
-export const PRIORITY = { interactive: 0, transactional: 1, marketing: 2 } as const
+export const PRIORITY = { interactive: 0, transactional: 1, sync: 1, marketing: 2 } as const
 export type Priority = typeof PRIORITY[keyof typeof PRIORITY]
 
 export interface EventTypeConfig {
@@ -72,7 +73,7 @@ export interface EventTypeConfig {
   person: string | null
 }
 
-/** An event type that makes no message: it is kept, for whoever acts on it. */
+/** An event type that nobody is told of: it is kept, for whoever acts on it. */
 export interface RecordedTypeConfig {
   type: string
   /** Absolute path of the JSON Schema (draft 2020-12) of `data`. */
@@ -338,7 +339,8 @@ export type Outcome =
 
 export type Prepared =
   | { ok: true, request: PreparedRequest }
-  | { ok: false, reason: Reason, detail: string }
+  /** `waits`: a person must choose something first, and then it goes. */
+  | { ok: false, reason: Reason, detail: string, waits?: true }
 
 /** An answer of a check before a send. */
 export type Verdict =
@@ -346,6 +348,8 @@ export type Verdict =
   | { is: 'defer', untilAt: number, reason: Reason }
   | { is: 'hold', reason: Reason }
   | { is: 'reject', reason: Reason, detail?: string }
+  /** Nothing is to be done any more: it counts as delivered. */
+  | { is: 'end', reason: Reason }
 
 export interface FoundAnswer { status: number, body: string }
 
@@ -525,6 +529,30 @@ export interface SetupStep {
   says: Partial<Record<Reason, string>>
 }
 
+/** How a person stands on a provider's list. `transactional_only`: messages of that kind may be sent, and no others. */
+export type Listed = 'subscribed' | 'transactional_only' | 'opted_out'
+
+/** A person as a provider shows one; `state` null where it fits none of those the manifest says. `not_listed`: known there, and not on the list. */
+export interface FoundPerson { digits: string, ref: string | null, state: Listed | 'not_listed' | null }
+
+/** Asks a provider for a person. `map` reads `person` (phone, digits, ref) and `connection`; `read` is null for a body that is none of its answers. */
+export interface PersonLookUp { request: string, map: CompiledTree, read (body: string): FoundPerson[] | null }
+
+/** Of a provider that texts only the people on a list of its own: how it is asked for one, and what goes by that. */
+export interface Subscribers {
+  find: PersonLookUp
+  /** By the provider's own id; null where it cannot be asked so. */
+  findByRef: PersonLookUp | null
+  /** Event types that add a person to the list. */
+  add: readonly string[]
+  /** Event types that go to people on the list only. */
+  gate: readonly string[]
+  /** Those of them for which a person is added first who is not on it, by the first of `add`. */
+  addFor: readonly string[]
+  /** Data of the event that adds the person of a message. */
+  addData (data: Record<string, unknown>): Record<string, unknown>
+}
+
 /** How a way of authorization gets its tokens: OAuth 2 with a code, PKCE and refresh tokens. */
 export interface OAuth2 { authorizeUrl: string, tokenUrl: string, revokeUrl: string | null, /** Needed, all of them. */ scopes: string[] }
 
@@ -576,6 +604,8 @@ export interface Provider {
   uncertain: Uncertain
   /** It can record a message without sending it: its requests say so where `delivery.record_only` is true. */
   recordOnly: boolean
+  /** Null or absent where it texts anybody. */
+  subscribers?: Subscribers | null
   /** Event types it has a mapping for → name of the limit group their request takes a place in. */
   events: Record<string, { request: string, group: string }>
   /** Secret field names by way of authorization, the manifest's order. */
@@ -606,8 +636,8 @@ export interface Provider {
   request (name: string, scope: object): Prepared
   /** Headers with the credentials in them; never stored or logged. */
   authorize (way: string, secrets: Record<string, string>): Record<string, string>
-  /** The manifest's own outcome rules; null where none matches and the core's defaults apply. */
-  judge (answer: Answer & { kind: 'answer' }, settings?: Record<string, unknown>): Outcome | null
+  /** The manifest's own outcome rules; null where none matches and the core's defaults apply. `request`: its name, for rules about that one alone. */
+  judge (answer: Answer & { kind: 'answer' }, settings?: Record<string, unknown>, request?: string): Outcome | null
   /** The provider's id of what a request made, from the body of its answer; null where it has none. */
   receipt (request: string, body: string): string | null
   /** Secrets for a way of authorization that have not the form its set-up step says; never with the value. Those not given are not looked at. */

@@ -57,7 +57,7 @@ export const CODES = {
   GW_SHOP_UNKNOWN: { status: 422, fix: 'Create the shop first: PUT /v1/shops/{shop}, or declare it under shops.' },
   GW_EVENT_CONFLICT: { status: 409, fix: 'Use a new id for a new event; this id was used for another one.' },
   GW_CONFLICT: { status: 409, fix: 'Read it again; its state does not allow this.' },
-  GW_TOO_OFTEN: { status: 429, fix: 'Wait a minute; a shop may give credentials and send test events five times a minute each.' },
+  GW_TOO_OFTEN: { status: 429, fix: 'Wait a minute; a shop may give credentials, check customers and send test events five times a minute each.' },
   GW_PLAN_TOO_LOW: { status: 403, fix: 'Choose a provider that the shop\'s plan includes, or raise the plan.' },
   GW_COMING_SOON: { status: 403, fix: 'Choose another provider; this one is announced only.' },
   GW_INTERNAL: { status: 500, fix: 'Look the request id up in the log; it is a fault of the gateway.' },

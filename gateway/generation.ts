@@ -32,6 +32,8 @@ import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
 import { inboxRoutes } from './sources/routes.ts'
 import { webhookRoutes, type Inbound } from './sources/webhooks.ts'
+import { optedOutAt } from './subscribers/consent.ts'
+import { subscriberRoutes } from './subscribers/routes.ts'
 
 export interface GenerationParts {
   config: Config
@@ -48,6 +50,8 @@ export interface GenerationParts {
   webhooks: Webhooks
   /** Where browsers reach this gateway, null where none does. */
   publicUrl (): string | null
+  /** There is a job: no reason to wait for the next look. */
+  look (): void
   inbox: Inbox
   intake: Intake
   metrics: Metrics
@@ -105,12 +109,20 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
   setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting), activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })
+  subscriberRoutes(app, {
+    store, runtime, vault, providers, caller: callerOfRequest, person, cursors, look: () => { parts.look() },
+    shop: async (id, provider) => {
+      const state = await shops.get(id)
+      return state && { key: state.shop.key, accountKey: state.connections.get(provider)?.accountKey ?? null }
+    }
+  })
   diagnosisRoutes(app, {
     shops, config, providers, caller: callerOfRequest,
     channels: channels.filter(channel => !config.channels[channel]?.choices),
     standings: (state, provider) => setup.standings(state, provider),
     forecast: told,
-    recent: (shop, channel, phone) => recentOf(shop, channel, phone, { store, runtime, person })
+    recent: (shop, channel, phone) => recentOf(shop, channel, phone, { store, runtime, person }),
+    optedOutAt: (provider, accountKey, phone) => optedOutAt(provider, { accountKey, person: person(phone) }, store)
   })
   shopRoutes(app, {
     shops,

@@ -4,6 +4,7 @@ import type { Config, Provider, Runtime, Store } from './contract.ts'
 import type { Deliver } from './delivery/deliver.ts'
 import { scrub } from './delivery/flight.ts'
 import { judge } from './delivery/judge.ts'
+import { retryAfterMs } from './delivery/next.ts'
 import { reconcile } from './delivery/reconcile.ts'
 import { digest } from './events/accept.ts'
 import type { EventSchema } from './events/schemas.ts'
@@ -18,7 +19,13 @@ import { recheckDaily } from './shops/setup/daily.ts'
 import { Setup } from './shops/setup/setup.ts'
 import type { Shops } from './shops/shops.ts'
 import type { Vault } from './shops/vault.ts'
-import { Webhooks, type Notice } from './shops/webhooks/webhooks.ts'
+import { Webhooks } from './shops/webhooks/webhooks.ts'
+import type { Way } from './subscribers/asking.ts'
+import { lookUp } from './subscribers/look-up.ts'
+import { noticed } from './subscribers/notices.ts'
+
+/** One question of an account stands for many deliveries, so it is put no later than this; a delivery of a held account is no later either. */
+const LOOK_UP_WAIT_MS_MAX = 5 * 60_000
 
 /** What outlives a generation; functions give what a reload changes. */
 export interface Parts {
@@ -42,7 +49,8 @@ export interface Parts {
   publicUrl (): string | null
 }
 
-export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setup, webhooks, config, providers }: Parts): Record<string, JobHandler> {
+export function jobHandlers (parts: Parts): Record<string, JobHandler> {
+  const { store, runtime, shops, deliver, grants, log, setup, webhooks, config, providers } = parts
   return {
     retention: job => retention({ store, runtime, ...config().retention, digest })(job),
     expire_held: expireHeld({ store, runtime }),
@@ -56,6 +64,17 @@ export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setu
     },
     webhooks: job => webhooks().keep(job),
     webhooks_look: job => webhooks().look(job.cursor),
+    subscribers: job => lookUp(job.accountKey as number, job.cursor, {
+      store,
+      runtime,
+      vault: parts.vault,
+      config,
+      provider: id => providers().get(id),
+      way: (shopKey, provider) => wayTo(shopKey, provider, parts),
+      person: phone => parts.vault.fingerprint('person', phone),
+      waitMs: failures => Math.min(retryAfterMs(config().delivery.retryScheduleMs, failures, runtime.random()), LOOK_UP_WAIT_MS_MAX),
+      wake: accountKey => { deliver.wake(accountKey) }
+    }),
     setup_daily: job => recheckDaily(job.cursor, { store, runtime }),
     reconcile: job => reconcile(job.deliveryKey as number, job.cursor, {
       store,
@@ -66,6 +85,22 @@ export function jobHandlers ({ store, runtime, shops, deliver, grants, log, setu
       onLearnt: round => { log.info(round, 'asked the provider about a request without an answer') },
       onError: error => { log.error({ error }, 'a delivery could not be worked on') }
     })
+  }
+}
+
+/** How questions about people are put over a shop's connection; null where it has none that can be used. */
+async function wayTo (shopKey: number, provider: Provider, { shops, deliver, runtime }: Parts): Promise<Way | null> {
+  const connection = (await shops.byKey(shopKey)).connections.get(provider.id)
+  if (connection === undefined || connection.secrets === null) return null
+  const open = { ...connection, secrets: connection.secrets }
+  const about = { account_id: connection.accountId, settings: connection.settings }
+  return {
+    accountKey: connection.accountKey,
+    about,
+    ask: async (request, map) => {
+      const answer = await deliver.ask(open, request, { connection: about, map }, true, true)
+      return { answer, outcome: judge(answer, provider, connection.settings, runtime.now(), request) }
+    }
   }
 }
 
@@ -103,6 +138,12 @@ export function listening ({ store, runtime, vault, shops, deliver, log, config,
     look,
     publicUrl,
     played: () => config().sandbox.enabled,
-    noticed: async ({ state, ref, phone }: Notice) => { log.debug({ state, ref: ref !== null, phone: phone !== null }, 'a provider told of a customer') }
+    noticed: async notice => {
+      const [account] = await store.read('account', { account_key: notice.accountKey })
+      if (!providers().get(String(account?.provider))?.subscribers) return // nobody is looked up there
+      await store.commit(noticed(notice, { store, runtime, vault }))
+      store.tell({ jobs: true })
+      look()
+    }
   })
 }

@@ -11,6 +11,7 @@ import type { Kept } from './kept.ts'
 import { createMapper } from './mapping/mapper.ts'
 import { declaredFaults } from './providers/declared.ts'
 import { loadProviders } from './providers/load.ts'
+import { personFaults } from './providers/subscribers.ts'
 import { loadSources, type LoadedSource } from './sources/load.ts'
 
 export interface LoadAllOptions {
@@ -71,7 +72,7 @@ export async function loadAll (options: LoadAllOptions): Promise<{ loaded: Loade
   const sandboxUrl = typeof options.sandboxUrl === 'function' ? options.sandboxUrl(config) : options.sandboxUrl
   const { providers, faults: ofProviders } = await providersOf({ config, schemas, mapper, files, from, sandboxUrl })
   const { sources, faults: ofSources } = await loadSources({ configs: config.sources, files, from, eventTypes: Object.keys({ ...config.eventTypes, ...config.recordedTypes }) })
-  const all = [...ofSchemas, ...ofProviders, ...declaredFaults(from, providers, config.shops), ...leaseFaults(from, config, providers.values()), ...ofSources].toSorted(byPlace)
+  const all = [...ofSchemas, ...ofProviders, ...declaredFaults(from, providers, config.shops), ...personFaults(from, providers.values(), config), ...leaseFaults(from, config, providers.values()), ...ofSources].toSorted(byPlace)
   return { loaded: all.length > 0 ? null : { config, written: { server: read.server, store: read.store }, schemas, mapper, providers, sources, files }, faults: all }
 }
 

@@ -13,6 +13,9 @@ export const REASONS = {
   deferred: 'The message waits for a better time.',
   queue_full: '{provider} has too many messages waiting; this one goes out as soon as there is room.',
   quiet_hours: 'It is a quiet hour where the customer is; the message waits until it is over.',
+  looking_up: 'We are asking {provider} whether the customer may be texted; it goes on as soon as we know.',
+  opt_in_pending: 'The customer has not answered {provider}\'s opt-in yet; the message waits for it.',
+  keyword_missing: 'Choose a keyword of {provider}: customers are added with it.',
   personal_data_refused: '{provider} did not take the customer\'s name or phone as properties; the message is sent without them.',
 
   // held: a person must act
@@ -51,6 +54,7 @@ export const REASONS = {
   no_phone: 'The customer gave no phone number.',
   phone_refused: '{provider} does not accept the customer\'s phone number.',
   opted_out: 'The customer does not want messages any more.',
+  not_subscribed: 'The customer is not among the subscribers of {provider}, and cannot be texted.',
   number_unknown: 'The customer\'s phone number does not exist or is not in use.',
   not_mobile: 'The customer\'s phone number cannot receive text messages.',
   country_not_enabled: '{provider} is not set up to text customers in that country.',
@@ -68,6 +72,7 @@ export const REASONS = {
   // expired
   expired: 'Waiting took too long for this kind of message.',
   expired_rate_limited: '{provider} rate limit exceeded: waiting took too long.',
+  expired_opt_in_pending: 'The customer did not answer {provider}\'s opt-in in time.',
 
   // of a set-up step
   unexpected_account: 'These credentials belong to something else than a shop\'s account at {provider}.',
@@ -84,7 +89,9 @@ export const REASONS = {
   // delivered, with a remark
   no_sms_consent: '{provider} accepted the message, but the customer has given no SMS consent there, so no text goes out.',
   answer_unreadable: '{provider} accepted the message, but its answer could not be read.',
-  accepted_elsewhere: '{provider} already had this message.'
+  accepted_elsewhere: '{provider} already had this message.',
+  nothing_to_tell: '{provider} need not be told of this; nothing was sent.',
+  already_on_list: '{provider} knows the customer already; nothing was sent.'
 } as const satisfies Record<string, string>
 
 export type Reason = keyof typeof REASONS

@@ -253,7 +253,7 @@ t.test('event types, their kinds and times, their fields and the states are thos
   })
   t.strictSame(told, Object.entries(shipped.event_types).map(([type, { schema, kind, expires_after: expiresAfter }]) => {
     const { properties, required } = JSON.parse(read(schema)) as { properties: Json, required: string[] }
-    return [type, kind === undefined ? 'no message' : `${kind}, ${expiresAfter?.replace('h', ' h')}`, Object.keys(properties).map(name => required.includes(name) ? name : `${name}?`).toSorted()]
+    return [type, kind === undefined ? 'no message' : `${kind}, ${expiresAfter?.replace(/(?=[hd]$)/, ' ')}`, Object.keys(properties).map(name => required.includes(name) ? name : `${name}?`).toSorted()]
   }))
   const [states = ''] = /^States of a delivery: [^]*?Each carries/m.exec(section('What is promised')) ?? []
   t.strictSame(codeSpans(states).toSorted(), [...Object.keys(STATE), 'held'].toSorted())
@@ -306,7 +306,7 @@ t.test('the texts for merchants name the events and the properties that are sent
     const path = dirname(manifestOf(id))
     const [text = ''] = read(`${path}/setup.md`).split('\n---\n') // what is below is for the platform
     const { events, settings = {} } = parse(read(`${path}/provider.yaml`)) as { events: Record<string, { map: Record<string, string> }>, settings?: Record<string, { default: string }> }
-    const maps = Object.values(events).map(({ map }) => map)
+    const maps = Object.entries(events).filter(([type]) => shipped.event_types[type]?.kind !== 'sync').map(([, { map }]) => map)
     const names = maps.flatMap(map => Object.values(map).filter(value => !value.startsWith('mapping/')))
       .map(name => settings[/^\{\{ connection\.settings\.(\w+) \}\}$/.exec(name)?.[1] ?? '']?.default ?? name)
     if (names.length > 0) t.strictSame(rows(text).map(([, name]) => name), names.map(name => `\`${name}\``), path)
@@ -346,7 +346,7 @@ async function routes (): Promise<RouteOptions[]> {
   const none = {} as never
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: none, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, setup: none, grants: none, webhooks: none, publicUrl: () => null, metrics: none, log: none,
+    schemas: nothing, providers: nothing, sources: nothing, inbox: none, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, setup: none, grants: none, webhooks: none, publicUrl: () => null, look () {}, metrics: none, log: none,
     ready: () => true,
     onRefused () {},
     onRoute (route: RouteOptions) { found.push(route) }

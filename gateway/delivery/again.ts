@@ -116,8 +116,9 @@ function noWay ({ route, type, provider }: Facts, mode: Mode): Refusal | null {
   const held = (route.held_reason ?? route.account_held) as Reason | null
   if (held) return because(held, ' Then it can be sent again.')
   if (!provider) return because('provider_unknown', ' Choose another one for the channel.')
+  if (type?.kind === 'sync' && !Object.hasOwn(provider.events, type.type)) return because('nothing_to_tell')
   if (!type || !Object.hasOwn(provider.events, type.type)) return because('event_not_supported', ' Choose another provider for the channel.')
-  if (mode === 'record' && !provider.recordOnly) return { reason: 'record_not_possible', message: `${title} cannot record a message without sending it. Use the mode "send", or leave it.` }
+  if (mode === 'record' && (!provider.recordOnly || type.kind === 'sync')) return { reason: 'record_not_possible', message: `${title} cannot record a message without sending it. Use the mode "send", or leave it.` }
   return null
 }
 

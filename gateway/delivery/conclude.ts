@@ -65,6 +65,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
     steps.push({ name: 'pause_lane', params: { account_key: account.key, lane: EVERY_LANE, until: now + settled.pauseAccountMs } })
   }
   steps.push(...healthSteps(account, { sign, probed, holdAccount: settled.holdAccount }, now, options))
+  if (flight.adds) steps.push(...flight.adds.ended({ outcome, state: settled.state, reason: settled.reason, finished: settled.finishedAt !== null }))
   if (settled.reconcile) steps.push(reconcileJob(options.store, runtime, row.delivery_key as number, account.key, now + RECONCILE_AFTER_MS))
   return { outcome, settled, steps }
 }
@@ -75,9 +76,9 @@ function mayHaveActed (answer: Answer, outcome: Outcome): boolean {
 }
 
 /** A rule of the provider's that fails is a bug, and what the answer meant is not known. */
-function judged (answer: Answer, provider: Provider, { connection, again = false }: Flight, { onError }: ConcludeOptions, now: number): Outcome {
+function judged (answer: Answer, provider: Provider, { connection, request, again = false }: Flight, { onError }: ConcludeOptions, now: number): Outcome {
   try {
-    const outcome = judge(answer, provider, connection.settings, now)
+    const outcome = judge(answer, provider, connection.settings, now, request.name)
     return again && outcome.is === 'hold' ? { is: 'retry', reason: 'deferred', free: true, afterMs: 0 } : outcome
   } catch (error) {
     onError(error)

@@ -62,6 +62,8 @@ export class Deliver {
   #working = 0
   /** Keys of the deliveries that are worked on. */
   #claims = new Claims()
+  /** People who are being added to providers' lists. */
+  #adding = new Set<string>()
   #idle: (() => void) | null = null
   #flying: FlyOptions
 
@@ -165,19 +167,18 @@ export class Deliver {
     await Promise.all([...this.#channels.values()].map(channel => channel.sender.close()))
   }
 
-  /** Sends one of a provider's requests on an account's lane; for hooks and set-up. `proven` false: credentials that are tried, and hold nothing when refused. */
-  async ask (connection: OpenConnection, request: string | PreparedRequest, scope: object, proven = true): Promise<Answer> {
+  /** Sends one of a provider's requests on an account's lane; for hooks and set-up. `proven` false: credentials that are tried, and hold nothing when refused. `needed`: nothing may be sent before it is answered. */
+  async ask (connection: OpenConnection, request: string | PreparedRequest, scope: object, proven = true, needed = false): Promise<Answer> {
     if (this.#o.store.slots.epoch(slotOf(connection.accountKey)) === null) return notSent('ELSEWHERE', 'another instance works on this account')
     const account = await this.#open(connection.accountKey)
     const channel = account && this.#channels.get(account.provider)
     if (!account || !channel) return notSent('NO_PROVIDER', 'the provider is not available')
-    const now = this.#o.runtime.now()
-    if (!account.mayAsk(now)) return notSent('HELD', 'the provider does not answer this account properly just now', account.heldUntil - now)
+    if (!account.mayAsk(this.#o.runtime.now())) return notSent('HELD', 'the provider does not answer this account properly just now', account.heldUntil - this.#o.runtime.now())
     try {
       const answer = await ask({ connection, request, scope, account, channel }, { ...this.#o, accounts: this.#accounts, stopping: () => this.#stopping })
       const outcome = judge(answer, channel.provider, connection.settings, this.#o.runtime.now())
       if (outcome.is !== 'hold') await this.#insist(concludeQuestion(account, answer, null, this.#o))
-      else if (proven && outcome.reason !== 'scope_missing') await this.#insist(concludeQuestion(account, answer, outcome.reason, this.#o)) // what may not be asked may still be sent
+      else if (proven && (needed || outcome.reason !== 'scope_missing')) await this.#insist(concludeQuestion(account, answer, outcome.reason, this.#o)) // what may not be asked may still be sent
       return answer
     } finally {
       if (channel.free > 0) this.#next(channel)
@@ -292,7 +293,7 @@ export class Deliver {
       if ('steps' in one) {
         await this.#insist(one.steps)
         channel.promised--
-      } else await fly(one, account, channel, this.#flying)
+      } else await fly(one, account, channel, this.#flying).finally(() => { one.adds?.done() })
       this.#claims.done(one.row)
       this.#ended(account, channel, 1)
     }))
@@ -301,7 +302,7 @@ export class Deliver {
   #flyingBy (options: DeliverOptions): FlyOptions { return { ...options, insist: steps => this.#insist(steps) } }
 
   #preparing (holds: number): PrepareOptions {
-    return { ...this.#o, holds, lane: (account, provider, group) => this.#accounts.lane(account, provider, group) }
+    return { ...this.#o, holds, adding: this.#adding, lane: (account, provider, group) => this.#accounts.lane(account, provider, group) }
   }
 
   /** What is already true must reach the store; where that cannot be had, the next start finds out. */

@@ -8,13 +8,13 @@ const BLOCKED_AFTER_MS = 15 * 60_000
 /** Not sent for our own sake: no attempt of the delivery's. */
 const OURS = new Set(['STOPPED', 'HELD', 'ELSEWHERE'])
 
-/** The provider's rules first, these defaults after them. `settings`: the connection's, as the request was made with them. */
-export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'> & Partial<Pick<Provider, 'connection'>>, settings: Record<string, unknown>, now: number): Outcome {
+/** The provider's rules first, these defaults after them. `settings`: the connection's, as the request was made with them; `request`: its name. */
+export function judge (answer: Answer, provider: Pick<Provider, 'judge' | 'uncertain'> & Partial<Pick<Provider, 'connection'>>, settings: Record<string, unknown>, now: number, request?: string): Outcome {
   if (answer.kind === 'not_sent' && OURS.has(answer.code)) return { is: 'retry', reason: 'deferred', free: true, afterMs: answer.afterMs ?? 0 }
   if (answer.kind === 'not_sent' && answer.code === 'NO_ROOM') return { is: 'retry', reason: 'rate_limited', free: true, afterMs: answer.afterMs ?? 0 }
   if (answer.kind === 'not_sent') return { is: 'retry', reason: 'not_connected_to_provider', detail: `${answer.code}: ${answer.message}` }
   if (answer.kind === 'no_answer') return { is: 'unknown', reason: 'no_answer', detail: `${answer.code}: ${answer.message}` }
-  return toWhom(withRetryAfter(provider.judge(answer, settings) ?? byStatus(answer, provider.uncertain), answer, now), provider)
+  return toWhom(withRetryAfter(provider.judge(answer, settings, request) ?? byStatus(answer, provider.uncertain), answer, now), provider)
 }
 
 /** No merchant can put the platform's own account right, so none is told to connect again. */

@@ -1,21 +1,30 @@
 // A claimed delivery becomes a flight, with its request and its place in the windows, or ends without a call.
 
-import type { Config, PreparedRequest, Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import type { Config, MappingScope, PreparedRequest, Provider, Row, Runtime, Step, Store } from '../contract.ts'
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
-import type { Reason } from '../reasons.ts'
+import { sentence, type Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { Shops, ShopState } from '../shops/shops.ts'
+import { addSteps, addType, gated, placeOf, type Gated } from '../subscribers/gate.ts'
+import { beginAdd, dropAdd, endAdd, wantSteps, type AddEnd } from '../subscribers/steps.ts'
 import type { OpenAccount } from './account.ts'
 import { check } from './checks.ts'
 import { head, scopeOf, stored } from './flight.ts'
 import type { Gate } from './gate.ts'
+import { spread } from './next.ts'
 
 /** What the gateway itself lacks just now, and what a hook holds, is looked at again after this. */
 const AGAIN_MS = 60_000
 /** A time that has passed would be asked about again and again. */
 const DEFERRED_AT_LEAST_MS = 1000
+/** Whoever waits for a person to be found or to opt in is woken by that; this is for what may have changed besides. */
+const PERSON_AGAIN_MS = 15 * 60_000
+/** What waits for a merchant to choose something is looked at again after this. */
+const CHOICE_AGAIN_MS = 5 * 60_000
+/** Another delivery is about to add the same person. */
+const ADDING_AGAIN_MS = 2000
 
 /** A delivery on its way, from the place in its windows to the settle. */
 export interface Flight {
@@ -32,6 +41,17 @@ export interface Flight {
   holds: number
   /** Its credentials were refused, and others are there or on their way. */
   again?: boolean
+  /** It adds its person to the provider's list. */
+  adds?: Adds
+}
+
+export interface Adds {
+  /** Goes to disk with the call. */
+  begin: Step
+  /** Goes to disk with its end. */
+  ended (end: AddEnd): Step[]
+  /** Others may add the person from now on, by what is on disk. */
+  done (): void
 }
 
 /** The steps that put a delivery where it belongs without a call. */
@@ -39,6 +59,8 @@ export interface Ended { steps: Step[] }
 
 export interface PrepareOptions {
   holds: number
+  /** People who are being added. */
+  adding: Set<string>
   store: Store
   runtime: Runtime
   shops: Shops
@@ -83,15 +105,70 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
     case 'defer': return rest(row, verdict.reason, null, Math.max(verdict.untilAt, now + DEFERRED_AT_LEAST_MS), options)
     case 'hold': return rest(row, verdict.reason, null, now + AGAIN_MS, options)
     case 'reject': return refuse(row, provider, verdict.reason, verdict.detail ?? null, options)
+    case 'end': return end(row, verdict.reason, options)
     case 'go': break
   }
+  const type = config.eventTypes[row.type as string]
+  const listed = type && await gated(row, { provider, type, accountKey: account.key, now }, options.store)
+  if (listed && listed.decision.is !== 'go') return await notYet(row, listed, { state, provider, scope }, options)
   const prepared = row.state === STATE.unknown ? { ok: true as const, request: stored(row) } : provider.prepare(row.type as string, scope)
+  if (!prepared.ok && prepared.waits) return rest(row, prepared.reason, null, soon(row, CHOICE_AGAIN_MS, options), options)
   if (!prepared.ok) return refuse(row, provider, prepared.reason, prepared.detail, options)
   const { request } = prepared
   const gate = await options.lane(account, provider, request.group)
   const othersPass = row.outcome === 'hold' && await passedSince(row, account, options.store)
   if (!gate.reserve(runtime.mono())) return giveBack(row, options)
-  return { row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds }
+  const adds = listed?.decision.is === 'go' && listed.decision.adds ? addsOf(row, listed, options) : undefined
+  if (adds === null) {
+    gate.release()
+    return rest(row, 'looking_up', null, now + ADDING_AGAIN_MS, options)
+  }
+  return { ...(adds && { adds }), row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds }
+}
+
+/** Its person has to be looked up, has not opted in, or is not to be told. */
+async function notYet (row: Row, { at, standing, decision }: Gated, { state, provider, scope }: { state: ShopState, provider: Provider, scope: MappingScope }, options: PrepareOptions): Promise<Ended> {
+  const now = options.runtime.now()
+  const want = (dueAt: number, doubt = false) => wantSteps(at, { delivery: row.delivery_key as number, seen: standing, dueAt, doubt }, options)
+  const waiting = (reason: Reason, detail: string | null = null) => rest(row, reason, detail, soon(row, PERSON_AGAIN_MS, options), options).steps
+  switch (decision.is) {
+    case 'look': return { steps: [...want(now, decision.doubt), ...waiting('looking_up')] }
+    case 'wait': return { steps: [...(decision.lookAt === null ? [] : want(decision.lookAt)), ...waiting(decision.reason)] }
+    case 'end': return end(row, decision.reason, options)
+    case 'refuse': return refuse(row, provider, decision.reason, decision.because === undefined ? null : sentence(decision.because, provider.title), options)
+    case 'add': return await addFirst(row, { state, provider, scope }, options)
+    case 'go': throw new Error('it goes')
+  }
+}
+
+/** The person is added by an event of its own, and the message waits for that; where it cannot be, neither can be sent. */
+async function addFirst (row: Row, { state, provider, scope }: { state: ShopState, provider: Provider, scope: MappingScope }, options: PrepareOptions): Promise<Ended> {
+  const type = addType(provider, options.config)
+  if (type === null || !provider.subscribers) return refuse(row, provider, 'not_subscribed', null, options)
+  const data = provider.subscribers.addData(scope.data)
+  const prepared = provider.prepare(type.type, { ...scope, data })
+  if (!prepared.ok && prepared.waits) return rest(row, prepared.reason, null, soon(row, CHOICE_AGAIN_MS, options), options)
+  if (!prepared.ok) return refuse(row, provider, 'not_subscribed', prepared.detail, options)
+  const queue = await options.shops.queue(state, type)
+  return { steps: [...addSteps(row, { type, data, shopKey: state.shop.key, queue }, options), ...rest(row, 'opt_in_pending', null, soon(row, PERSON_AGAIN_MS, options), options).steps] }
+}
+
+/** Null where another delivery adds the person just now. */
+function addsOf (row: Row, { at }: Gated, options: PrepareOptions): Adds | null {
+  const place = placeOf(at)
+  if (options.adding.has(place)) return null
+  options.adding.add(place)
+  const key = row.delivery_key as number
+  return {
+    begin: beginAdd(at, key, options.runtime.now()),
+    ended: ended => endAdd(at, key, ended, options),
+    done: () => { options.adding.delete(place) }
+  }
+}
+
+/** Not all at once, and no later than it expires. */
+function soon (row: Row, afterMs: number, { runtime }: PrepareOptions): number {
+  return Math.min(runtime.now() + spread(afterMs, runtime.random()), row.expires_at as number)
 }
 
 async function passedSince (row: Row, { key }: OpenAccount, store: Store): Promise<boolean> {
@@ -99,10 +176,11 @@ async function passedSince (row: Row, { key }: OpenAccount, store: Store): Promi
 }
 
 /** The rows that say a request is about to be sent; on disk before its first byte leaves. */
-export function callSteps ({ row, request, connection, reservedAt }: Flight, store: Store): Step[] {
+export function callSteps ({ row, request, connection, reservedAt, adds }: Flight, store: Store): Step[] {
   const mine = mineOf(row)
   const call: Step = { name: 'start_call', params: { ...mine, account_key: connection.accountKey, lane: request.group, reserved_at: reservedAt, request_head: head(request), request_body: request.body, adjusted: row.adjusted as string | null } }
-  return row.call_no === 0 ? [call] : [{ name: 'archive_call', params: { ...mine, call_key: store.nextKey('calls') } }, call]
+  const before = [...(adds ? [adds.begin] : []), ...(row.call_no === 0 ? [] : [{ name: 'archive_call', params: { ...mine, call_key: store.nextKey('calls') } }])]
+  return [...before, call]
 }
 
 /** As it was before the claim. */
@@ -134,13 +212,25 @@ function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: nu
   return { steps: [released(row, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
 }
 
+/** Nothing is to be done about it any more. */
+function end (row: Row, reason: Reason, { runtime }: PrepareOptions): Ended {
+  return { steps: [released(row, { state: STATE.delivered, reason, detail: null, due_at: null, finished_at: runtime.now() })] }
+}
+
 /** A message that may have been sent stays unknown, whatever is said of sending it again. */
-function refuse (row: Row, provider: Provider, reason: Reason, detail: string | null, { runtime, onRefused }: PrepareOptions): Ended {
-  const expired = reason === 'expired' || reason === 'expired_rate_limited'
+function refuse (row: Row, provider: Provider, reason: Reason, detail: string | null, { runtime, store, onRefused }: PrepareOptions): Ended {
+  const expired = reason.startsWith('expired')
   const unknown = row.state === STATE.unknown
   const state = unknown ? STATE.unknown : expired ? STATE.expired : STATE.rejected
   onRefused({ delivery: row.id as string, type: row.type as string, provider: provider.id, reason })
-  return { steps: [released(row, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() })] }
+  const added = row.person !== null && provider.subscribers?.add.includes(row.type as string) === true
+  const at = { account_key: row.account_key as number, person: row.person as Uint8Array }
+  return {
+    steps: [
+      released(row, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() }),
+      ...(added && row.account_key !== null ? dropAdd(at, row.delivery_key as number, { state, reason }, { store, runtime }) : []) // it began to, over that account
+    ]
+  }
 }
 
 interface Released { state: number, reason: Reason | null, detail: string | null, due_at: number | null, finished_at: number | null }

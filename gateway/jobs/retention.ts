@@ -20,7 +20,7 @@ export interface RetentionOptions {
   digest (data: unknown): Uint8Array
 }
 
-/** Drops payloads of a slice of events and a slice of what came in from outside, then forgets a slice of identities and of calls that belong to no delivery. */
+/** Drops payloads of a slice of events and a slice of what came in from outside, then forgets a slice of identities, of calls that belong to no delivery, and of people on no list. */
 export function retention (options: RetentionOptions): JobHandler {
   const { store, runtime, payloadMs, identityMs, digest } = options
   return async job => {
@@ -29,15 +29,16 @@ export function retention (options: RetentionOptions): JobHandler {
     const purgeable = rows.filter(row => row.data !== null)
     if (purgeable.length > 0) await store.commit(purgeable.flatMap(row => drop(row, digest)))
     const slice = { before: now - identityMs, limit: SLICE }
-    const [, forgotten, unboxed, unkeyed, unasked] = await store.commit([
+    const [, forgotten, unboxed, unkeyed, unasked, unlisted] = await store.commit([
       { name: 'forget_deliveries', params: slice },
       { name: 'forget_events', params: slice },
       { name: 'forget_inbox', params: { before: now - payloadMs, limit: SLICE } },
       { name: 'forget_inbox_keys', params: slice },
-      { name: 'forget_calls', params: { before: now - QUESTIONS_KEPT_MS, limit: SLICE } }
+      { name: 'forget_calls', params: { before: now - QUESTIONS_KEPT_MS, limit: SLICE } },
+      { name: 'forget_subscribers', params: slice }
     ])
     const older = rows.length === SLICE && rows.at(-1)?.old === 1
-    const more = older || [forgotten, unboxed, unkeyed, unasked].some(step => step?.changes === SLICE)
+    const more = older || [forgotten, unboxed, unkeyed, unasked, unlisted].some(step => step?.changes === SLICE)
     return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: older ? String(rows.at(-1)?.event_key) : null }
   }
 }

@@ -22,6 +22,7 @@ import { compileForms } from './secret-forms.ts'
 import { taskFaults } from './setup-checks.ts'
 import { compileCauses, compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
+import { compileSubscribers } from './subscribers.ts'
 import { compileText, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
 import { durationMs } from './units.ts'
@@ -101,6 +102,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     settings: settingsSchema(manifest),
     settingsDefaults: settingsDefaults(manifest),
     options: platform({}).options,
+    subscribers: compileSubscribers(manifest, options.eventTypes, compiling),
     setup: compileSetup(manifest, compiling),
     code,
     webhooks: webhooksOf(manifest),
@@ -166,6 +168,8 @@ function compileEvent (type: string, event: EventSource, manifest: Manifest, dat
   return scope => {
     const missing = event.requires?.find(({ at }) => isAbsent(valueAt(scope.data, at)))
     if (missing !== undefined) return { ok: false, reason: missing.reason, detail: `data${missing.at} is absent` }
+    const open = event.needs_settings?.find(({ name }) => isAbsent(scope.connection.settings[name]))
+    if (open !== undefined) return { ok: false, reason: open.reason, detail: `the setting ${open.name} is empty`, waits: true }
     return attempt(() => {
       const map: Record<string, unknown> = Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)]))
       if (text === undefined) return request({ ...scope, map })

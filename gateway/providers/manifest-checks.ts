@@ -7,6 +7,7 @@ import { checkOAuth } from './oauth.ts'
 import { platformFaults } from './platform-checks.ts'
 import { checkReason, known, type Report } from './report.ts'
 import { checkSetup } from './setup-checks.ts'
+import { checkSubscribers } from './subscribers.ts'
 import { checkWebhooks } from './webhooks.ts'
 import { step } from '../json-pointer.ts'
 import { secretFields, type EventSource, type Manifest, type OutcomeSource } from './manifest.ts'
@@ -32,6 +33,7 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
     if (!Object.hasOwn(manifest.options, name)) report(`/needs_options/${i}/${n}`, `no option "${name}"`, known(manifest.options))
   }))
   checkSetup(manifest, report)
+  checkSubscribers(manifest, report)
   checkAuth(manifest, report)
   checkOAuth(manifest, report)
   checkWebhooks(manifest, report)
@@ -78,6 +80,10 @@ function checkEvents (manifest: Manifest, eventTypes: readonly string[], report:
     if (!eventTypes.includes(type)) report(at, `no event type "${type}"`, `Declare it under event_types, or name one of: ${eventTypes.join(', ')}.`, undefined, true)
     if (!Object.hasOwn(manifest.requests, event.request)) report(`${at}/request`, `no request "${event.request}"`, known(manifest.requests))
     event.requires?.forEach(({ reason }, i) => checkReason(reason, `${at}/requires/${i}/reason`, report))
+    event.needs_settings?.forEach(({ name, reason }, i) => {
+      checkReason(reason, `${at}/needs_settings/${i}/reason`, report)
+      if (!Object.hasOwn(manifest.settings, name)) report(`${at}/needs_settings/${i}/name`, `no setting "${name}"`, known(manifest.settings))
+    })
     checkText(event, manifest.settings, at, report)
     if (event.variables !== undefined && !Object.hasOwn(event.map ?? {}, event.variables)) report(`${at}/variables`, `no entry "${event.variables}" in map`, known(event.map ?? {}))
   }
@@ -97,6 +103,7 @@ function checkOutcomes (manifest: Manifest, report: Report): void {
     const at = `/outcomes/${i}`
     if (outcome.reason !== undefined) checkReason(outcome.reason, `${at}/reason`, report)
     checkAdjust(outcome, manifest.settings, at, report)
+    if (outcome.request !== undefined && !Object.hasOwn(manifest.requests, outcome.request)) report(`${at}/request`, `no request "${outcome.request}"`, known(manifest.requests))
     if (outcome.is === 'retry') return
     for (const key of ['after', 'free', 'pause', 'with'] as const) {
       if (outcome[key] !== undefined) report(`${at}/${key}`, `${key} belongs to a retry`, `Remove it, or let "is" be retry.`, 'GW_CONFIG_VALUE', true)

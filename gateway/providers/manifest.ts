@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import type { Cause, Fault, Files, JsonSchema, Kind, LimitHeaders, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain, WebhookNotice } from '../contract.ts'
+import type { Cause, Fault, Files, JsonSchema, Kind, LimitHeaders, Listed, ProviderConfig, SetupCheck, SetupFinding, SetupList, SetupStep, SourceFile, Uncertain, WebhookNotice } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import { step } from '../json-pointer.ts'
 
@@ -30,6 +30,7 @@ export interface Manifest {
   record_only: boolean
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
+  subscribers?: SubscribersSource
   setup: StepSource[]
   possible_causes: CauseSource[]
   /** What a merchant must know before the set-up is forgotten. */
@@ -66,10 +67,25 @@ export interface RequestSource {
 export interface EventSource {
   request: string
   requires?: Array<{ at: string, reason: Reason }>
+  needs_settings?: Array<{ name: string, reason: Reason }>
   map?: Record<string, unknown>
   trigger?: string
   variables?: string
   text?: { setting: string, reads: string }
+}
+
+export interface PersonLookUpSource { request: string, map?: Record<string, unknown>, items?: string }
+
+/** How a provider is asked for people on a list of its own. */
+export interface SubscribersSource {
+  phone: string
+  ref?: string
+  states: Array<{ at?: string, equals?: unknown, is: Listed | 'not_listed' }>
+  find: PersonLookUpSource
+  find_by_ref?: PersonLookUpSource
+  add: string[]
+  gate?: string[]
+  add_for?: string[]
 }
 
 export interface OutcomeSource {
@@ -77,6 +93,7 @@ export interface OutcomeSource {
   header?: { name: string, equals?: string, contains?: string }
   body_at?: { pointer: string, equals?: unknown, contains?: string }
   setting?: { name: string, equals: unknown }
+  request?: string
   is: 'delivered' | 'retry' | 'rejected' | 'hold' | 'unknown'
   reason?: Reason
   detail?: string

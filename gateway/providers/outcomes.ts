@@ -15,14 +15,14 @@ type Rule = { source: OutcomeSource, detail: CompiledTree | null }
 const DETAIL_MAX = 500
 
 /** Compiles the rules; the first that fits an answer counts, null where none does. `defaults`: of settings that a connection leaves out. */
-export function compileOutcomes (sources: readonly OutcomeSource[], defaults: Settings, compiling: Compiling): (answer: Full, settings?: Settings) => Outcome | null {
+export function compileOutcomes (sources: readonly OutcomeSource[], defaults: Settings, compiling: Compiling): (answer: Full, settings?: Settings, request?: string) => Outcome | null {
   const rules: Rule[] = sources.map((source, i) => ({
     source,
     detail: source.detail === undefined ? null : compiling.mapper.compile(source.detail, compiling.file, `/outcomes/${i}/detail`, { response: true }, compiling.faults)
   }))
-  return (answer, settings = {}) => {
+  return (answer, settings = {}, request) => {
     const body = parsed(answer.body)
-    const rule = rules.find(({ source }) => fits(source, answer, body) && settingFits(source.setting, settings, defaults))
+    const rule = rules.find(({ source }) => (source.request === undefined || source.request === request) && fits(source, answer, body) && settingFits(source.setting, settings, defaults))
     return rule === undefined ? null : outcome(rule, { status: answer.status, headers: answer.headers, body })
   }
 }

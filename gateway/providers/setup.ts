@@ -77,7 +77,7 @@ export function compileTriggers (manifest: Manifest, compiling: Compiling): Prov
 
 /** What may be the matter, with everything in it. */
 export function compileCauses ({ possible_causes: causes }: Manifest): PossibleCause[] {
-  return causes.map(({ code, when, kinds = ['marketing', 'transactional'], unless_done: unlessDone = [], text, fix }) => ({ code, when, kinds, unlessDone, text, fix }))
+  return causes.map(({ code, when, kinds = ['marketing', 'transactional'] as const, unless_done: unlessDone = [], text, fix }) => ({ code, when, kinds, unlessDone, text, fix }))
 }
 
 /** The variables of each event type: the names in the entry of its map that the manifest says. */

@@ -7,11 +7,11 @@ import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import t, { type Test } from 'tap'
-import { runCases } from '../../gateway/providers/cases.ts'
+import { caseScope, runCases } from '../../gateway/providers/cases.ts'
 import { shortId } from './sandbox-answers.ts'
 import { subscribeFault } from './sandbox-subscribe-body.ts'
 import { mutate, seeded } from '../../test/helpers/mutate.ts'
-import { entry, files, loadOne, ROOT } from '../../test/helpers/providers.ts'
+import { entry, EVENT_TYPES, files, loadOne, ROOT } from '../../test/helpers/providers.ts'
 import { sandboxClient, type SandboxClient } from '../../test/helpers/sandbox-client.ts'
 
 const MUTATIONS = 300
@@ -37,7 +37,15 @@ function made (name: string, map: object): Made {
   return { method, path, body: body === null ? null : JSON.parse(body) as unknown }
 }
 
-const subscription = (phone = PHONE): Made => made('subscribe_profile', { phone, source: 'Back in stock sign-up' })
+/** As the first example of a sign-up makes it. */
+function subscription (phone = PHONE): Made {
+  const data = structuredClone((EVENT_TYPES['waitlist.joined'] as { examples: Array<{ customer: { phone: string } }> }).examples[0] as { customer: { phone: string } })
+  data.customer.phone = phone
+  const prepared = klaviyo.prepare('waitlist.joined', caseScope({ type: 'waitlist.joined', data }))
+  if (!prepared.ok) throw new Error(prepared.detail)
+  const { method, path, body } = prepared.request
+  return { method, path, body: JSON.parse(String(body)) as unknown }
+}
 
 /** Profiles in the events that the cases make. */
 const profiles = runCases(klaviyo, files()).results.filter(({ case: { type } }) => klaviyo.events[type]?.request === 'create_event').flatMap(({ case: { name, type }, scope }) => {

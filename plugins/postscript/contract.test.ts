@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
-import { eventFault } from './sandbox-body.ts'
+import { eventFault, subscriberFault } from './sandbox-body.ts'
 import type { Outcome, Provider } from '../../gateway/contract.ts'
 import { judge } from '../../gateway/delivery/judge.ts'
 import { runCases } from '../../gateway/providers/cases.ts'
@@ -25,10 +25,12 @@ interface Description { $id: string, $defs: Record<string, object> & { endpointI
 interface Body { type: string, phone: string, properties: Record<string, unknown> }
 
 const postscript = await loadOne(entry('postscript', import.meta.dirname))
-const sent = runCases(postscript, files()).results.flatMap(({ case: { name, type }, scope }) => {
+const all = runCases(postscript, files()).results.flatMap(({ case: { name, type }, scope }) => {
   const prepared = postscript.prepare(type, scope)
-  return prepared.ok ? [{ name, type, body: JSON.parse(prepared.request.body as string) as Body }] : []
+  return prepared.ok ? [{ name, type, request: prepared.request.name, body: JSON.parse(prepared.request.body as string) as Body }] : []
 })
+const sent = all.filter(({ request }) => request === 'create_event')
+const added = all.filter(({ request }) => request === 'create_subscriber')
 
 if (existsSync(DESCRIPTION)) contract(JSON.parse(readFileSync(DESCRIPTION, 'utf8')) as Description)
 else {
@@ -55,6 +57,16 @@ function contract (description: Description): void {
       t.equal(eventFault(body), null, name)
     }
     t.ok(Object.keys(whole).every(type => sent.some(({ body }) => body.type === type)))
+  })
+
+  t.test('the people we add fit the description and our sandbox', async t => {
+    const [any, ours] = [fits('createSubscriberRequest'), fits('gatewayCreateSubscriberRequest')]
+    t.ok(added.length >= 3)
+    for (const { name, body } of added) {
+      t.ok(any(body), `${name}: ${JSON.stringify(any.errors)}`)
+      t.ok(ours(body), `${name}: ${JSON.stringify(ours.errors)}`)
+      t.equal(subscriberFault(body), null, name)
+    }
   })
 
   t.test('the headers of both ways to authorize are those of the description', async t => {

@@ -2,7 +2,7 @@
 
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { parsed } from './sandbox-answers.ts'
+import { parsed, shopOf } from './sandbox-answers.ts'
 import { faultOf } from './sandbox-body.ts'
 import type { Deliveries } from './sandbox-deliveries.ts'
 import type { Keywords } from './sandbox-keywords.ts'
@@ -25,6 +25,7 @@ const KEYWORD = { type: 'string', pattern: '^[A-Z0-9]{1,40}$' }
 const ajv = new Ajv2020()
 const closed = (properties: Record<string, object>, required = Object.keys(properties)) => ajv.compile({ type: 'object', additionalProperties: false, required, properties })
 const fitsPerson = closed(PERSON)
+const fitsSubscriber = closed({ shop_key: SHOP_KEY, ...PERSON })
 const fitsKeyword = closed({ shop_key: SHOP_KEY, keyword: KEYWORD })
 const fitsKeywords = closed({ shop_key: SHOP_KEY, keyword: KEYWORD }, ['shop_key'])
 const fitsSpacing = closed({ spacing_ms: { type: 'integer', minimum: 0, maximum: SPACING_MAX_MS } })
@@ -32,6 +33,12 @@ const fitsSpacing = closed({ spacing_ms: { type: 'integer', minimum: 0, maximum:
 /** Mounts the controls; a body that is not in order is answered 400 with what is wrong. */
 export function controls (app: FastifyInstance, { people, keywords, deliveries, wallNow, tell }: Controlled): void {
   app.post('/_sandbox/opt_ins', checked<{ phone_number: string }>(fitsPerson, ({ phone_number: phone }) => {
+    const changed = people.optIn(phone)
+    tell('shop.subscriber.opt_in', changed)
+    return { opted_in: changed.length }
+  }))
+  app.post('/_sandbox/subscribers', checked<{ shop_key: string, phone_number: string }>(fitsSubscriber, ({ shop_key: shopKey, phone_number: phone }) => {
+    people.add(shopOf(shopKey), { phone_number: phone }, wallNow())
     const changed = people.optIn(phone)
     tell('shop.subscriber.opt_in', changed)
     return { opted_in: changed.length }

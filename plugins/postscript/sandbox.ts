@@ -4,7 +4,8 @@
 // "revoked" is answered 401, "noplan" 403 (without a partner), "nokeywords" has none, "nopersonal" refuses
 // properties that look like personal data, "nocompliance" may not unsubscribe.
 // What people do at Postscript itself is done below /_sandbox (sandbox-controls.ts): a pending person opts in by
-// POST /_sandbox/opt_ins {"phone_number"}, in place of the text they would answer, and the shop's webhooks are told.
+// POST /_sandbox/opt_ins {"phone_number"}, in place of the text they would answer, and the shop's webhooks are told; by
+// POST /_sandbox/subscribers {"shop_key", "phone_number"} a person texts the keyword and opts in at once.
 
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'

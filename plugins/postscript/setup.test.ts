@@ -8,6 +8,7 @@ import { request } from 'undici'
 import { anEvent, CONFIG, startApp, until, type App, type Body } from '../../test/helpers/app.ts'
 import { ROOT } from '../../test/helpers/providers.ts'
 import { act, choose, itemOf, pathOf, SHOP, shown, stepOf } from '../../test/helpers/setup.ts'
+import { subscribed } from './subscribers.test-world.ts'
 
 const PATH = pathOf('postscript')
 const KEY = 'sk_0123456789abcdef'
@@ -18,6 +19,7 @@ const DESCRIPTION = join(ROOT, '../shared/reference/postscript.schema.json')
 async function started (t: Test): Promise<App> {
   const app = await startApp(t, { config: CONFIG.replace('providers:\n', `providers:\n  postscript: { path: ${import.meta.dirname} }\n`) })
   await choose(app, 'postscript')
+  for (const key of [KEY, 'sk_noplan_0123456789', 'sk_nopersonal_0123456789']) await subscribed(app, [PHONE], key)
   return app
 }
 

@@ -18,7 +18,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
   const nothing = new Map()
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, setup: {} as never, grants: {} as never, webhooks: {} as never, publicUrl: () => null, metrics: {} as never, log: {} as never,
+    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, setup: {} as never, grants: {} as never, webhooks: {} as never, publicUrl: () => null, look () {}, metrics: {} as never, log: {} as never,
     ready: () => true,
     onRefused () {},
     onRoute: ({ method, url }) => { found.push({ method: String(method), url }) }
@@ -52,6 +52,7 @@ t.test('with another shop\'s key, what takes an id answers as if there were noth
     'POST /v1/deliveries/:id/send-again': { mode: 'send', reason: 'theirs' },
     'PUT /v1/shops/:shop': { name: 'X', domain: 'x.example', plan: 'pro' },
     'PUT /v1/shops/:shop/channels/:channel': { provider: 'herald' },
+    'POST /v1/shops/:shop/providers/:provider/subscribers/check': { phone: '+12015550123' },
     'PUT /v1/shops/:shop/providers/:provider/connection': { secrets: { api_key: 'key_stolen_0123456789' } }
   }
   const before = await app.ask('GET', '/v1/shops/acme.example')

@@ -46,6 +46,7 @@ event_types:
   back_in_stock.alert: { schema: ${ROOT}/schemas/events/back_in_stock.alert.schema.json, channel: sms, setup_group: back_in_stock, kind: marketing, expires_after: 24h, person: /customer/phone }
   back_in_stock.reminder: { schema: ${ROOT}/schemas/events/back_in_stock.reminder.schema.json, channel: sms, setup_group: back_in_stock, kind: marketing, expires_after: 24h, person: /customer/phone }
   preorder.confirmed: { schema: ${ROOT}/schemas/events/preorder.confirmed.schema.json, channel: sms, setup_group: preorder, kind: transactional, expires_after: 72h, person: /customer/phone }
+  waitlist.joined: { schema: ${ROOT}/schemas/events/waitlist.joined.schema.json, channel: sms, setup_group: back_in_stock, kind: sync, expires_after: 30d, person: /customer/phone }
 providers:
   courier: { path: providers/courier }
   herald: { path: providers/herald }

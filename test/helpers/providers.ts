@@ -11,7 +11,7 @@ import type { Fault, Files, GatewayConnectionConfig, JsonSchema, Provider, Provi
 export const ROOT = join(import.meta.dirname, '..', '..')
 
 /** The event types that the shipped config declares. */
-export const EVENT_TYPES: Record<string, JsonSchema> = Object.fromEntries(['back_in_stock.alert', 'back_in_stock.reminder', 'preorder.confirmed'].map(type =>
+export const EVENT_TYPES: Record<string, JsonSchema> = Object.fromEntries(['back_in_stock.alert', 'back_in_stock.reminder', 'preorder.confirmed', 'waitlist.joined'].map(type =>
   [type, JSON.parse(readFileSync(join(ROOT, 'schemas/events', `${type}.schema.json`), 'utf8')) as JsonSchema]))
 
 export function files (): Files {

@@ -205,6 +205,14 @@ t.test('C11: a message that goes no further for lack of consent is named, though
   t.match(causes(factsWith({ more: { recent: [delivery('delivered', 'no_sms_consent')] } })), [{ code: 'no_sms_consent', certain: true, where: { subject: 'stock.alert', delivery: 'dlv_1' } }])
 })
 
+t.test('C11: of a customer who is known to want no texts, what the provider took goes no further, for certain', async t => {
+  const facts = (more: Partial<DiagnosisFacts>) => causes(factsWith({ more: { ...possible('no_sms_consent'), ofPerson: true, ...more } }))
+  t.match(facts({ optedOutAt: NOW, recent: [delivery('delivered')] }), [{ code: 'no_sms_consent', certain: true, since: NOW, where: { subject: 'stock.alert', delivery: 'dlv_1' } }])
+  t.equal(facts({ optedOutAt: NOW, recent: [delivery('delivered'), delivery('delivered', 'no_sms_consent')] }).length, 1)
+  t.match(facts({ optedOutAt: null, recent: [delivery('delivered')] }), [{ code: 'no_sms_consent', certain: false }])
+  t.strictSame(facts({ optedOutAt: NOW, recent: [delivery('waiting'), delivery('delivered', null, { type: 'a.sync' })] }), [])
+})
+
 t.test('there is something to do about every cause and every reason, without a place for a name left in it', async t => {
   for (const code of [...CAUSES, ...Object.keys(REASONS) as Reason[]]) t.match(fixOf(code, 'Alpha'), /^[A-Z][^{}]+\.$/, code)
   for (const reason of Object.keys(REASONS) as Reason[]) t.ok(Object.hasOwn(REASONS, codeOf(reason)) || (CAUSES as readonly string[]).includes(codeOf(reason)), reason)

@@ -34,6 +34,8 @@ export interface DiagnosisFacts {
   recent: readonly Recent[]
   /** Only of one customer. */
   ofPerson: boolean
+  /** When the provider last said that this customer wants no texts, which it keeps from them; absent or null where that is not known. Epoch milliseconds. */
+  optedOutAt?: number | null
 }
 
 export interface FactsOptions {
@@ -44,6 +46,8 @@ export interface FactsOptions {
   forecast (queues: readonly Queue[]): Promise<Backlog[]>
   /** The newest deliveries of a channel of the shop, or of a customer by phone number. */
   recent (shop: string, channel: string, person: string | null): Promise<Recent[]>
+  /** When the provider of an account last said that a customer wants no texts, which it keeps from them; null where that is not known. */
+  optedOutAt (provider: Provider, accountKey: number, person: string): Promise<number | null>
 }
 
 /** How a shop stands on a channel. */
@@ -53,8 +57,9 @@ export async function factsFor (state: ShopState, channel: string, person: strin
   const provider = chosen === null ? undefined : providers.get(chosen)
   const connection = provider && state.connections.get(provider.id)
   const queues = [...state.queues.values()].filter(queue => queue.channel === channel)
-  const [standings, backlogs, recent] = await Promise.all([
-    provider && options.standings(state, provider), options.forecast(queues), options.recent(state.shop.id, channel, person)
+  const [standings, backlogs, recent, optedOutAt] = await Promise.all([
+    provider && options.standings(state, provider), options.forecast(queues), options.recent(state.shop.id, channel, person),
+    provider && connection && person !== null ? options.optedOutAt(provider, connection.accountKey, person) : null
   ])
   return {
     active: state.shop.active,
@@ -63,11 +68,12 @@ export async function factsFor (state: ShopState, channel: string, person: strin
     refusal: provider ? shops.refusal(state.shop, provider) : null,
     connection: connection ? { platform: connection.platform, readable: connection.secrets !== null } : null,
     held: standings?.held ?? null,
-    groups: groupsOf(Object.values(config.eventTypes).filter(type => type.channel === channel), provider, connection),
+    groups: groupsOf(Object.values(config.eventTypes).filter(type => type.channel === channel && type.kind !== 'sync'), provider, connection),
     standings: standings?.standings ?? [],
     backlogs,
     recent: recent.filter(one => one.provider === chosen),
-    ofPerson: person !== null
+    ofPerson: person !== null,
+    optedOutAt
   }
 }
 

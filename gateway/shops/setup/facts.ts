@@ -43,9 +43,9 @@ export async function heldFor (state: ShopState, provider: Provider, { shops }: 
   return (connection.oauth?.brokenAt ?? null) !== null ? 'credentials_refused' : (await shops.held(state)).get(connection.accountKey) ?? null
 }
 
-/** Event types by set-up group, as far as the provider has them. */
+/** Kinds of message by set-up group, as far as the provider has them. */
 export function groupsOf (provider: Provider, config: Config): Map<string, string[]> {
-  const types = Object.values(config.eventTypes).filter(({ type }) => Object.hasOwn(provider.events, type))
+  const types = Object.values(config.eventTypes).filter(({ type, kind }) => kind !== 'sync' && Object.hasOwn(provider.events, type))
   return new Map([...Map.groupBy(types, ({ setupGroup }) => setupGroup)].map(([group, all]) => [group, all.map(({ type }) => type)]))
 }
 

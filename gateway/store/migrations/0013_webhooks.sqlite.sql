@@ -37,5 +37,3 @@ create table webhook_removals (
   sealed blob not null
 ) strict, without rowid;
 create index webhook_removals_account on webhook_removals (account_key);
-
-create index connections_account on connections (account_key);

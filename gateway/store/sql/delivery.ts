@@ -121,7 +121,7 @@ export const delivery = (d: Dialect) => ({
   claimed: `
     select d.delivery_key, d.id, d.event_key, d.queue_key, d.account_key, d.owner, d.epoch, d.state, d.priority, d.expires_at, d.attempts, d.claims, d.call_no, d.reason,
       d.request_head, d.request_body, d.lane, d.reserved_at, d.settled_at, d.outcome, d.adjusted, d.record_only,
-      case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data,
+      case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data, e.person,
       q.shop_key, q.provider, s.version as shop_version
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
     where d.delivery_key in ${d.listed('keys', 'bigint')} order by d.priority, d.delivery_key`,
@@ -260,7 +260,7 @@ export const delivery = (d: Dialect) => ({
     ) as held order by queue_key limit :limit`,
   expire_waiting: `
     update deliveries set state = 6, due_at = null, finished_at = :now,
-      reason = coalesce(:reason, case when reason = 'rate_limited' then 'expired_rate_limited' else 'expired' end)
+      reason = coalesce(:reason, case reason when 'rate_limited' then 'expired_rate_limited' when 'opt_in_pending' then 'expired_opt_in_pending' else 'expired' end)
     where state = 1 and owner is null and due_at is not null and expires_at <= :now and delivery_key in (select delivery_key from (
       select delivery_key, expires_at from deliveries where queue_key = :queue_key and due_at is not null order by priority, due_at limit :limit
     ) as oldest where expires_at <= :now)`,
