@@ -14,6 +14,7 @@ import { startListening, type Listening } from '../../test/helpers/gateway-proce
 import { database, haveNoPostgres } from '../../test/helpers/postgres.ts'
 import { entry, loadOne } from '../../test/helpers/providers.ts'
 import { tempDir } from '../../test/helpers/tmp.ts'
+import { SILENT } from './silent.test-folder.ts'
 import { KEY, KEYWORD, PEOPLE, SHOP } from './subscribers.test-world.ts'
 
 const MODES = ['before', 'unanswered', 'answered'] as const
@@ -66,7 +67,7 @@ function configIn (dir: string, sandboxUrl: string, store: object): string {
       'back_in_stock.alert': type('back_in_stock.alert', 'back_in_stock', 'marketing'), 'back_in_stock.reminder': type('back_in_stock.reminder', 'back_in_stock', 'marketing'),
       'preorder.confirmed': type('preorder.confirmed', 'preorder', 'transactional'), 'waitlist.joined': type('waitlist.joined', 'back_in_stock', 'sync')
     },
-    providers: { postscript: { path: import.meta.dirname } }, delivery: { request_deadline: '1s' }
+    providers: { postscript: { path: SILENT } }, delivery: { request_deadline: '1s' }
   }))
   return file
 }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { until, type Body } from '../../test/helpers/app.ts'
 import { POSTSCRIPT, SHOP, KEYWORD, MINUTE_MS, PEOPLE, started, type World } from './subscribers.test-world.ts'
 
-t.jobs = 4 // each has a gateway and a sandbox of its own, and mostly waits
+t.jobs = 2 // each has a gateway and a sandbox of its own, and mostly waits
 
 const ADA = '+12015550123'
 const BEN = '+12015550124'

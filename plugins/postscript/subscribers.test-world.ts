@@ -3,6 +3,7 @@
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { anEvent, CONFIG, makeApp, movable, until, type App, type AppOptions, type Body } from '../../test/helpers/app.ts'
+import { SILENT } from './silent.test-folder.ts'
 
 export const SHOP = 'acme.example'
 export const POSTSCRIPT = `/v1/shops/${SHOP}/providers/postscript`
@@ -44,10 +45,10 @@ async function ordered (app: App, what: string, body: object): Promise<void> {
   if (answer.statusCode !== 200) throw new Error(`${what} answered ${answer.statusCode}`)
 }
 
-/** `keyword` null: none is chosen. */
-export async function started (t: Test, { keyword = KEYWORD, key = KEY, ...more }: AppOptions & { keyword?: string | null, key?: string } = {}): Promise<World> {
+/** `keyword` null: none is chosen. `told`: Postscript tells who opts in and out. */
+export async function started (t: Test, { keyword = KEYWORD, key = KEY, told = false, ...more }: AppOptions & { keyword?: string | null, key?: string, told?: boolean } = {}): Promise<World> {
   const clock = movable()
-  const app = makeApp(t, { runtime: clock.runtime, config: CONFIG.replace('providers:\n', `providers:\n  postscript: { path: ${import.meta.dirname} }\n`), ...more })
+  const app = makeApp(t, { runtime: clock.runtime, config: CONFIG.replace('providers:\n', `providers:\n  postscript: { path: ${told ? import.meta.dirname : SILENT} }\n`), ...more })
   await app.start()
   await app.ask('PUT', `${POSTSCRIPT}/connection`, { body: { secrets: { shop_key: key }, settings: keyword === null ? {} : { keyword_id: keyword }, ready: ['back_in_stock', 'preorder'] } })
   await app.ask('PUT', `/v1/shops/${SHOP}/channels/sms`, { body: { provider: 'postscript' } })

@@ -6,7 +6,7 @@ import { until, type Body } from '../../test/helpers/app.ts'
 import { entry, loadOne } from '../../test/helpers/providers.ts'
 import { KEY, KEYWORD, MINUTE_MS, PEOPLE, POSTSCRIPT, SHOP, started } from './subscribers.test-world.ts'
 
-t.jobs = 4 // each has a gateway and a sandbox of its own, and mostly waits
+t.jobs = 2 // each has a gateway and a sandbox of its own, and mostly waits
 
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
@@ -32,6 +32,22 @@ t.test('a sign-up is passed on, its alert waits for the opt-in, and is sent once
   t.strictSame([await added(), await texted()], [[ADA], [ADA, ADA]], 'asked to opt in once, texted once for each message')
   t.equal((await asked('GET', PEOPLE)).length, 3, 'once before the sign-up, and at each check: who is subscribed is not asked about again')
   t.match((await app.ask('GET', `${POSTSCRIPT}/subscribers`)).body, { counts: { subscribed: 1, pending: 0, opted_out: 0, not_found: 0 }, items: [{ state: 'subscribed' }], next_cursor: null })
+})
+
+t.test('what Postscript tells by itself counts at once: the alert goes when the customer opts in, and none goes after an opt-out (D5)', async t => {
+  const { app, signUp, send, becomes, added, texted, order, standing } = await started(t, { told: true })
+  await until(async () => ((await app.ask('GET', POSTSCRIPT)).body.connection as { webhooks?: { state: string } }).webhooks?.state === 'on')
+  await signUp('sign-1', ADA)
+  await send('alert-1', ADA)
+  await becomes('alert-1', 'waiting', 'opt_in_pending')
+  await order('opt_ins', { phone_number: ADA })
+  await becomes('alert-1', 'delivered')
+  await order('opt_outs', { phone_number: ADA })
+  await until(async () => await standing(ADA) === 'opted_out')
+  await send('alert-2', ADA)
+  await becomes('alert-2', 'rejected', 'opted_out')
+  t.strictSame([await added(), await texted()], [[ADA], [ADA]])
+  t.match((await app.ask('GET', '/v1/inbox')).body['items'], [{ topic: 'shop.subscriber.opt_out', reason: 'noticed' }, { topic: 'shop.subscriber.opt_in', reason: 'noticed' }])
 })
 
 t.test('a customer who waited before the switch is added for the alert; one who ordered in advance is named as unreachable (D5)', async t => {
