@@ -29,6 +29,14 @@ export class People {
     return pendingId
   }
 
+  /** One who opted in at this shop before anybody looked. */
+  know (shop: string, phone: string, nowMs: number): void {
+    if (this.add(shop, { phone_number: phone }, nowMs) === null) return
+    const person = this.#people.get(`${shop} ${digitsOf(phone)}`) as Person
+    person.id = `s_${idOf()}`
+    person.canSend = true
+  }
+
   /** The answer to the opt-in ("Y"), at every shop that waits for it: only now there is an id to ask for. Those whose state changed. */
   optIn (phone: string): Changed[] {
     const found = this.#all(person => person.digits === digitsOf(phone) && !person.canSend)

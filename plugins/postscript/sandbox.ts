@@ -2,7 +2,8 @@
 // where the documentation leaves room, this refuses. Keys it takes: sk_… of at least eight more characters, and
 // sk_partner_… with the shop's in X-Postscript-Shop-Token. What a shop's key holds makes it a special one:
 // "revoked" is answered 401, "noplan" 403 (without a partner), "nokeywords" has none, "nopersonal" refuses
-// properties that look like personal data, "nocompliance" may not unsubscribe.
+// properties that look like personal data, "nocompliance" may not unsubscribe, "sandbox" (a demo shop's) has subscribed
+// the customer of the examples, +12015550123.
 // What people do at Postscript itself is done below /_sandbox (sandbox-controls.ts): a pending person opts in by
 // POST /_sandbox/opt_ins {"phone_number"}, in place of the text they would answer, and the shop's webhooks are told; by
 // POST /_sandbox/subscribers {"shop_key", "phone_number"} a person texts the keyword and opts in at once.
@@ -24,6 +25,7 @@ import { Webhooks, publish, webhookEndpoints } from './sandbox-webhooks.ts'
 
 const SHOP_KEY = /^sk_(?!partner_)[!-~]{8,}$/
 const PARTNER_KEY = /^sk_partner_[!-~]{8,}$/
+const EXAMPLE = '+12015550123'
 const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const ME = `${API}/me`
 
@@ -40,7 +42,10 @@ export default function postscript (app: FastifyInstance, context: SandboxContex
     ['GET', `${API}/keywords/:id`, ({ shopKey }, request) => keywords.find(shopKey, idIn(request))],
     ['POST', `${API}/events`, ({ shopKey }, request) => createEvent(shopKey, request)],
     ['POST', `${API}/subscribers`, (caller, request) => createSubscriber(caller, request, people, keywords, context.wallNow())],
-    ['GET', `${API}/subscribers`, ({ shop }, request) => listSubscribers(shop, request, people)],
+    ['GET', `${API}/subscribers`, ({ shop, shopKey }, request) => {
+      if (shopKey.includes('sandbox')) people.know(shop, EXAMPLE, context.wallNow())
+      return listSubscribers(shop, request, people)
+    }],
     ['GET', `${API}/subscribers/:id`, ({ shop }, request) => oneSubscriber(shop, request, people)],
     ['PATCH', `${API}/compliance/unsubscribe`, (caller, request) => unsubscribe(caller, request, people, tell)],
     ...webhookEndpoints(webhooks, deliveries, context.wallNow)

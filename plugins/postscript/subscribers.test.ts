@@ -50,6 +50,14 @@ t.test('what Postscript tells by itself counts at once: the alert goes when the 
   t.match((await app.ask('GET', '/v1/inbox')).body['items'], [{ topic: 'shop.subscriber.opt_out', reason: 'noticed' }, { topic: 'shop.subscriber.opt_in', reason: 'noticed' }])
 })
 
+t.test('a demo shop can be tried without a keyword: the customer of the examples is subscribed there', async t => {
+  const { send, becomes } = await started(t, { key: 'sk_sandbox_0123456789', keyword: null })
+  await send('alert-1', ADA)
+  await becomes('alert-1', 'delivered')
+  await send('alert-2', BEN)
+  await becomes('alert-2', 'waiting', 'keyword_missing')
+})
+
 t.test('a customer who waited before the switch is added for the alert; one who ordered in advance is named as unreachable (D5)', async t => {
   const { app, advance, send, becomes, added, texted, order } = await started(t)
   await Promise.all([send('alert-1', ADA), send('reminder-1', ADA, { type: 'back_in_stock.reminder' }), send('preorder-1', BEN, { type: 'preorder.confirmed' })])
