@@ -7,7 +7,7 @@ import type { Config, Provider, Runtime, Store } from './contract.ts'
 import { authenticate, callerOfRequest, openToAll } from './auth.ts'
 import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
-import { forecast } from './delivery/forecast.ts'
+import { forecast, waitingIn } from './delivery/forecast.ts'
 import { deliveryRoutes } from './delivery/routes.ts'
 import { Door } from './events/accept.ts'
 import { eventRoutes } from './events/routes.ts'
@@ -107,8 +107,9 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   oauthRoutes(app, { config, providers, store, vault, runtime, setup, shops, open, publicUrl: () => parts.publicUrl(), calling: id => grants.calling(id), onError: error => { log.error({ error }, 'a merchant could not be connected') } })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
   deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
+  const waiting = (queues: readonly Queue[]) => waitingIn(queues, { store })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
-  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting: async queues => (await told(queues)).map(({ waiting }) => waiting), activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })
+  setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting, activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })
   subscriberRoutes(app, {
     store, runtime, vault, providers, caller: callerOfRequest, person, cursors, look: () => { parts.look() },
     shop: async (id, provider) => {
@@ -135,6 +136,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     caller: callerOfRequest,
     cursors,
     forecast: told,
+    waiting,
     webhooks: (provider, connection) => parts.webhooks.view(provider, connection),
     now: runtime.now,
     violations

@@ -12,6 +12,8 @@ import type { Gate } from './gate.ts'
 const SLICE = 2000
 /** Counted for one forecast; beyond it "at least" is said. */
 const COUNTED_MAX = 1_000_000
+/** Counted of a queue where no time is foretold: whoever shows it asks every few seconds. */
+const WAITING_MAX = 10_000
 const QUEUES_MAX = 1000
 const PRIORITIES = [0, 1, 2]
 const ANSWERS = 100
@@ -47,6 +49,16 @@ export interface ForecastOptions {
 
 /** What waits in a queue, by priority. */
 interface Backlog { counts: number[], lastDueAt: number, atLeast: boolean }
+
+/** How much waits in queues, whatever else waits on their accounts, in the order given. `atLeast`: there may be more. */
+export async function waitingIn (queues: ReadonlyArray<Pick<ForecastQueue, 'key'>>, { store }: Pick<ForecastOptions, 'store'>): Promise<Array<{ waiting: number, atLeast: boolean }>> {
+  const told: Array<{ waiting: number, atLeast: boolean }> = []
+  for (const { key } of queues) {
+    const { counts, atLeast } = await backlogOf(key, { left: WAITING_MAX }, { store })
+    told.push({ waiting: sum(counts), atLeast })
+  }
+  return told
+}
 
 /** In the order given. */
 export async function forecast (queues: readonly ForecastQueue[], options: ForecastOptions): Promise<QueueForecast[]> {
@@ -124,13 +136,14 @@ async function backlogOf (queueKey: number, budget: { left: number }, { store }:
     let from = { due_at: -1, after: 0 }
     for (;;) {
       if (budget.left <= 0) return { ...backlog, atLeast: true }
-      const [slice] = await store.read('waiting_slice', { queue_key: queueKey, priority, ...from, limit: SLICE })
+      const limit = Math.min(SLICE, budget.left)
+      const [slice] = await store.read('waiting_slice', { queue_key: queueKey, priority, ...from, limit })
       if (!slice) break
       const waiting = slice.waiting as number
       budget.left -= waiting
       backlog.counts[priority] = (backlog.counts[priority] as number) + waiting
       backlog.lastDueAt = Math.max(backlog.lastDueAt, slice.due_at as number)
-      if (waiting < SLICE) break
+      if (waiting < limit) break
       from = { due_at: slice.due_at as number, after: slice.delivery_key as number }
       await setImmediate()
     }

@@ -4,6 +4,7 @@ import type { Provider } from '../contract.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import { heldReason, isSetUp } from './route.ts'
 import type { Shops, ShopState } from './shops.ts'
+import { countOf, sumOf, waitingView, type Waiting, type WaitingByGroup } from './waiting.ts'
 
 /** What holds accounts, by key. */
 export type Held = ReadonlyMap<number, Reason>
@@ -39,13 +40,10 @@ export function channelView (state: ShopState, channel: string, held: Held, opti
   }
 }
 
-/** Deliveries that wait, by set-up group. */
-export type Waiting = ReadonlyMap<string, number>
-
-interface Warning { code: string, text: string, setup_groups?: string[], waiting?: number }
+interface Warning { code: string, text: string, setup_groups?: string[], waiting: number, waiting_at_least: boolean }
 
 /** The same, and with each provider how far it is set up and what would be held if it were chosen now; `warnings` are those of the one that is. */
-export function choiceView (state: ShopState, channel: string, held: Held, waiting: Waiting, options: ChannelOptions): object {
+export function choiceView (state: ShopState, channel: string, held: Held, waiting: WaitingByGroup, options: ChannelOptions): object {
   const view = channelView(state, channel, held, options) as { providers: Array<{ id: string }> }
   const active = options.shops.providerOf(state, channel)
   return {
@@ -56,7 +54,7 @@ export function choiceView (state: ShopState, channel: string, held: Held, waiti
 }
 
 /** Where nothing is sent nothing can be held: only whether the shop has a connection there is told. */
-function choice (state: ShopState, id: string, channel: string, held: Held, waiting: Waiting, options: ChannelOptions): object {
+function choice (state: ShopState, id: string, channel: string, held: Held, waiting: WaitingByGroup, options: ChannelOptions): object {
   const connection = state.connections.get(id)
   const connected = connection !== undefined && connection.secrets !== null
   if (options.shops.choicesOf(channel) !== null) return { connected, set_up: {}, warnings: [] }
@@ -67,16 +65,16 @@ function choice (state: ShopState, id: string, channel: string, held: Held, wait
   }
 }
 
-function switching (state: ShopState, id: string, channel: string, waiting: Waiting, options: ChannelOptions): Warning[] {
+function switching (state: ShopState, id: string, channel: string, waiting: WaitingByGroup, options: ChannelOptions): Warning[] {
   const active = options.shops.providerOf(state, channel)
   if (active === id || active === null) return []
-  const all = sum(waiting)
-  const moves = all === 0 ? '' : ` ${count(all)} now, and ${all === 1 ? 'moves' : 'move'} there too.`
-  return [{ code: 'switch', text: `${titleOf(active, channel, options)} stops sending now, ${titleOf(id, channel, options)} starts.${moves}`, waiting: all }]
+  const all = sumOf(waiting.values())
+  const moves = all.waiting === 0 ? '' : ` ${waits(all)} now, and ${all.waiting === 1 ? 'moves' : 'move'} there too.`
+  return [{ code: 'switch', text: `${titleOf(active, channel, options)} stops sending now, ${titleOf(id, channel, options)} starts.${moves}`, ...waitingView(all) }]
 }
 
 /** What holds messages at a provider, or would, by reason. */
-function warningsOf (state: ShopState, id: string, channel: string, held: Held, waiting: Waiting, { shops, providers, groupsOf }: ChannelOptions): Warning[] {
+function warningsOf (state: ShopState, id: string, channel: string, held: Held, waiting: WaitingByGroup, { shops, providers, groupsOf }: ChannelOptions): Warning[] {
   const provider = providers.get(id) ?? null
   if (shops.choicesOf(channel) !== null) return []
   const connection = state.connections.get(id) ?? null
@@ -90,9 +88,9 @@ function warningsOf (state: ShopState, id: string, channel: string, held: Held, 
   ]
 }
 
-function warning (code: Reason, text: string, groups: readonly string[], waiting: Waiting): Warning {
-  const held = groups.reduce((all, group) => all + (waiting.get(group) ?? 0), 0)
-  return { code, text: `${text} Messages are held until then${held === 0 ? '.' : `; ${count(held)} now.`}`, setup_groups: [...groups], waiting: held }
+function warning (code: Reason, text: string, groups: readonly string[], waiting: WaitingByGroup): Warning {
+  const held = sumOf(groups.map(group => waiting.get(group)))
+  return { code, text: `${text} Messages are held until then${held.waiting === 0 ? '.' : `; ${waits(held)} now.`}`, setup_groups: [...groups], ...waitingView(held) }
 }
 
 function refusalOf (state: ShopState, id: string, channel: string, { shops, providers }: ChannelOptions): Reason | null {
@@ -100,6 +98,4 @@ function refusalOf (state: ShopState, id: string, channel: string, { shops, prov
   return provider === undefined || shops.choicesOf(channel) !== null ? null : shops.refusal(state.shop, provider)
 }
 
-function count (n: number): string { return n === 1 ? '1 waits' : `${n} wait` }
-
-function sum (waiting: Waiting): number { return [...waiting.values()].reduce((all, one) => all + one, 0) }
+function waits (n: Waiting): string { return `${countOf(n)} ${n.waiting === 1 ? 'waits' : 'wait'}` }

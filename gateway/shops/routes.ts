@@ -9,9 +9,10 @@ import type { Connection } from './connections.ts'
 import { missingScopes } from './oauth/platform-app.ts'
 import { secretsFaults } from './secrets-faults.ts'
 import type { Queue, Shops, ShopState } from './shops.ts'
+import { byGroup, type Waiting } from './waiting.ts'
 
 /** `ms` null: it is held. `atLeast`: there may be more, and it may take longer. */
-interface QueueForecast { setupGroup: string, waiting: number, atLeast: boolean, held: Reason | null, ms: number | null, limitedBy: string | null }
+interface QueueForecast extends Waiting { setupGroup: string, held: Reason | null, ms: number | null, limitedBy: string | null }
 
 export interface ShopRoutesOptions {
   shops: Shops
@@ -25,6 +26,8 @@ export interface ShopRoutesOptions {
   caller (request: FastifyRequest): { id: string, shops: readonly string[] | '*', mayUse (shop: string): boolean }
   /** How long the backlog of queues takes, in the order given. */
   forecast (queues: readonly Queue[]): Promise<QueueForecast[]>
+  /** How much waits in queues, in the order given. */
+  waiting (queues: readonly Queue[]): Promise<Waiting[]>
   /** How it stands with what a provider tells us by itself; null where it tells nothing. */
   webhooks (provider: Provider, connection: Connection): Promise<object | null>
   now (): number
@@ -186,8 +189,8 @@ async function shopView (state: ShopState, options: ShopRoutesOptions): Promise<
 
 /** With what waits of it, which is to be known before another provider is chosen. */
 async function choicesView (state: ShopState, channel: string, options: ShopRoutesOptions): Promise<object> {
-  const told = await options.forecast([...state.queues.values()].filter(queue => queue.channel === channel))
-  return choiceView(state, channel, await options.shops.held(state), new Map(told.map(({ setupGroup, waiting }) => [setupGroup, waiting])), options)
+  const queues = [...state.queues.values()].filter(queue => queue.channel === channel)
+  return choiceView(state, channel, await options.shops.held(state), byGroup(queues, await options.waiting(queues)), options)
 }
 
 /** How long what waits of a channel takes, all together and by queue. While some of it is held no time can be told for all. */

@@ -193,7 +193,8 @@ t.test('a merchant changes flows without the API: status, name, archive, another
   t.equal((await send('DELETE', `/_sandbox/flows/${id}`)).status, 204)
   t.strictSame(dataOf<Flow[]>(await send('GET', `/api/metrics/${metricId}/flow-triggers`)).map(({ attributes }) => attributes.name), ['Second'])
   t.equal((await order('flows/NOSUCH', { status: 'live' }, 'PATCH')).status, 404)
-  t.equal((await order('flows', { account, name: 'X', metric: metricId })).status, 400, 'a misspelt key is no order')
+  t.equal((await order('flows', { account, name: 'X', metricid: metricId })).status, 400, 'a misspelt key is no order')
+  t.equal((await order('flows', { account, name: 'X', metric: 'Nothing of this name' })).status, 404, 'nor is a metric that nobody has seen')
 })
 
 t.test('flows are made once a second, fifteen a minute, a hundred a day: 429 says for how long', async t => {

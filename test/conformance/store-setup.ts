@@ -1,9 +1,9 @@
 // What every store must keep of set-ups: how each step stands, credentials that wait for their check, and what is counted of both.
 
 import type { Test } from 'tap'
-import type { Store, Value } from '../../gateway/contract.ts'
+import type { Step, Store, Value } from '../../gateway/contract.ts'
 import type { Open } from './store.ts'
-import { NOW, one, place, type Place } from './store-rows.ts'
+import { HERE, NOW, one, place, type Place } from './store-rows.ts'
 
 const TRIED = { step: 'flow', subject: 'thing.happened', state: 'failed', reason: 'not_verified', detail: 'a word', given: '{"name":"A"}', found: '{}', action: null, asked_at: NOW, done_at: null, checked_at: NOW + 1 }
 
@@ -85,12 +85,13 @@ export async function setup (t: Test, open: Open): Promise<void> {
 
   await t.test('how often a shop did something lately is counted, others and other things aside', async t => {
     const { store } = await open(t)
-    const times = async (since: number, action = 'setup.connect') => Number((await store.read('audit_since', { shop: 'acme.example', action, since }))[0]?.times)
+    const times = async (since: number, action = 'setup.connect', until = NOW + 1) => Number((await store.read('audit_since', { shop: 'acme.example', action, since, until }))[0]?.times)
     t.equal(await times(0), 0)
     for (const [offset, action, shop] of [[0, 'setup.connect', 'acme.example'], [1, 'setup.connect', 'acme.example'], [1, 'setup.send', 'acme.example'], [1, 'setup.connect', 'other.example']] as const) {
       await one(store, 'audit', { at: NOW + offset, actor: 'me', action, shop, subject: 'alpha key' })
     }
     t.strictSame([await times(NOW - 1), await times(NOW), await times(NOW + 1), await times(NOW - 1, 'setup.send')], [2, 1, 0, 1])
+    t.equal(await times(NOW - 1, 'setup.connect', NOW), 1, 'what is later than now was done before the clock was set back')
   })
 
   await t.test('a job that is asked for again goes to whoever has the account it is about then', async t => {
@@ -101,6 +102,25 @@ export async function setup (t: Test, open: Open): Promise<void> {
     await put(second.accountKey)
     const due = async (accountKey: number) => (await store.read('jobs_are_due', { now: NOW, slots: JSON.stringify([accountKey % 256]) })).length
     t.strictSame([await due(first.accountKey), await due(second.accountKey)], [0, 1])
+  })
+
+  await t.test('a step\'s job is put by the account\'s name, whose row may be made with it, and one at a time', async t => {
+    const { store } = await open(t)
+    const { accountKey } = await place(store)
+    const ask = (account: string, now: number): Step => ({ name: 'put_setup_job', params: { job_key: store.nextKey('jobs'), id: `job_${account}_${now}`, unique_key: '1/alpha/key/', provider: 'alpha', account, now } })
+    const claim = async (now: number) => (await one(store, 'claim_jobs', { now, slots: HERE, owner: store.owner, epoch: store.epoch, limit: 5 })).rows
+    t.equal((await store.commit([ask('new', NOW)]))[0]?.changes, 0, 'an account that is not there')
+    await store.commit([{ name: 'ensure_account', params: { provider: 'alpha', account: 'new', slot: 8 } }, ask('new', NOW + 5)])
+    const [made] = await store.read('account_called', { provider: 'alpha', account: 'new' })
+    await store.commit([ask('new', NOW + 9)])
+    t.strictSame(await claim(NOW + 4), [])
+    const [job, ...others] = await claim(NOW + 5)
+    t.match(job, { kind: 'setup', unique_key: '1/alpha/key/', account_key: made?.account_key, delivery_key: null, attempts: 1 })
+    t.equal(others.length, 0)
+    await store.commit([ask('A1', NOW + 6)]) // while it runs
+    const mine = { job_key: job?.job_key as number, owner: store.owner, epoch: store.epoch }
+    await store.commit([{ name: 'end_job', params: mine }, { name: 'restart_job', params: mine }])
+    t.match(await claim(NOW + 6), [{ account_key: accountKey }], 'it starts over, at the account it is about now')
   })
 
   await t.test('connections are found in pages, each once', async t => {

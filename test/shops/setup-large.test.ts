@@ -34,7 +34,7 @@ t.test('nor is a list of many such pages read to its end: all of it would be in 
   const flows = Array.from({ length: 20 }, (_, i) => ({ ...flowsFor()[0]!, id: `f${i}`, name: `Flow ${i}` }))
   await world(app, { flows, bulk: 2000 * KIB })
   const { body } = await act(app, 'flow/verify', { subject: 'preorder.confirmed', input: { flow_name: 'Flow 19' } })
-  t.match(itemOf(body, 'flow', 'preorder.confirmed'), { state: 'done', reason: 'answer_too_large', detail: 'the list was larger than 16 MiB' })
+  t.match(itemOf(body, 'flow', 'preorder.confirmed'), { state: 'done', reason: 'answer_too_large', detail: 'the list was larger than 4 MiB' })
   await world(app, { flows, bulk: 200 * KIB })
   const again = await act(app, 'flow/verify', { subject: 'preorder.confirmed', input: { flow_name: 'Flow 19' } })
   t.match(itemOf(again.body, 'flow', 'preorder.confirmed'), { state: 'failed', reason: 'not_verified', findings: [{ id: 'name', ok: true }] }, 'to its end, where it is smaller')

@@ -10,6 +10,7 @@ import type { StepRow } from '../../gateway/shops/setup/rows.ts'
 import { readOptions, sendTestEvent, tryConnection, verify } from '../../gateway/shops/setup/steps.ts'
 import { answer, provider, request } from '../helpers/make.ts'
 
+const SECRET = 'a_secret_of_24_letters__'
 const JSON_TYPE = { 'content-type': 'application/json' }
 const json = (value: unknown, status = 200): Answer => answer({ status, headers: JSON_TYPE, body: JSON.stringify(value) })
 
@@ -75,6 +76,37 @@ t.test('a list: all of its pages, each by the parameter of the link alone, and n
   const endless = asking(() => json({ items: [{ id: ++n }], next: `/x?page[cursor]=${n}` }))
   await readOptions(list, row(), subject(), endless)
   t.equal(endless.asked.length, 50)
+})
+
+t.test('a list of more items than are kept in memory is told as such, however small they are', async t => {
+  const list = step({ kind: 'select', options: { request: 'lists', items: '/items', value: '/id', label: '/name', next: { at: '/next', parameter: 'page' } } })
+  const items = (n: number) => Array.from({ length: n }, (_, i) => ({ id: i }))
+  const most = await readOptions(list, row(), subject(), asking(() => json({ items: items(20_000) })))
+  t.strictSame(most.is === 'known' && most.found?.['options'], items(20_000).map(({ id }) => ({ value: String(id), label: String(id) })))
+  const tooMany = { is: 'later', reason: 'answer_too_large', detail: 'the list had more than 20000 items' }
+  t.match(await readOptions(list, row(), subject(), asking(() => json({ items: items(20_001) }))), tooMany)
+  const pages = asking(({ map }) => json({ items: items(8000), next: `/x?page=${Number(map['page_cursor'] || 0) + 1}` }))
+  t.match(await readOptions(list, row(), subject(), pages), tooMany)
+  t.equal(pages.asked.length, 3, 'nor is it read on')
+  const empty = asking(({ map }) => answer({ status: 200, headers: JSON_TYPE, body: `{"items":[${'{},'.repeat(699_000)}{}],"next":"/x?page=${Number(map['page_cursor'] || 0) + 1}"}` }))
+  t.match(await readOptions(list, row(), subject(), empty), tooMany)
+  t.equal(empty.asked.length, 1)
+})
+
+t.test('words of a provider are kept to a length that can be shown, and never with a part of the credentials (#77)', async t => {
+  const long = (to: number) => `${'x'.repeat(to)}${SECRET}${'y'.repeat(400)}`
+  const at = { ...subject(), connection: { ...connection(), secrets: { api_key: SECRET } } }
+  const hiding = (given: Answer) => ({ ...asking(() => given), scrub: (words: string | null) => words?.replaceAll(SECRET, '***') ?? null })
+  const list = step({ kind: 'select', options: { request: 'lists', items: '/items', value: '/id', label: '/name' } })
+  const read = await readOptions(list, row(), at, hiding(json({ items: [{ id: 'a', name: long(190) }, { id: 'b', name: '😀'.repeat(300) }, { id: 'c', name: 'z'.repeat(200) }] })))
+  t.strictSame(read.is === 'known' && read.found?.['options'], [{ value: 'a', label: `${'x'.repeat(190)}***${'y'.repeat(6)}…` }, { value: 'b', label: `${'😀'.repeat(99)}…` }, { value: 'c', label: 'z'.repeat(200) }])
+  const check = (equals: string) => step({ kind: 'api_key', check: { request: 'me', expect: { status: 200, body_at: { pointer: '/kind', equals } }, save: { account_id: '/id', account_name: '/name' } } })
+  t.match(await tryConnection(check('shop'), at, hiding(json({ kind: 'shop', id: 'i'.repeat(300), name: long(190) }))), { account: { id: 'i'.repeat(300), name: `${'x'.repeat(190)}***${'y'.repeat(6)}…` } }, 'an id is no word')
+  const other = async (kind: unknown) => (await tryConnection(check('shop'), at, hiding(json({ kind }))) as { detail: string }).detail
+  t.equal(await other(long(980)), `/kind is "${'x'.repeat(980)}***${'y'.repeat(6)}…`)
+  t.strictSame([await other('partner'), await other(7), await other(undefined), await other([['x']]), await other({ x: 1 })], ['/kind is "partner"', '/kind is 7', '/kind is undefined', '/kind is a list', '/kind is an object'])
+  const flow = { id: 'f1', name: `Flow${' '.repeat(300)}`, status: 'live' }
+  t.strictSame((await verified([flow], { name: 'flow ' })).near, [`Flow${' '.repeat(195)}…`])
 })
 
 t.test('a list that is empty, not there, or no list', async t => {

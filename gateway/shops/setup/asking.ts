@@ -4,11 +4,14 @@ import type { Answer, Outcome, PreparedRequest, Provider, SetupCheck, SetupList 
 import { valueAt } from '../../json-pointer.ts'
 import type { Reason } from '../../reasons.ts'
 import type { OpenConnection } from '../connections.ts'
+import { wordsFor } from './words.ts'
 
 /** A list longer than this is not read to its end. */
 const PAGES_MAX = 50
 /** All its pages are in memory together. */
-const LIST_MAX_CHARS = 16 * 1024 * 1024
+const LIST_MAX_CHARS = 4 * 1024 * 1024
+/** The smallest of them takes many times its characters there. */
+const ITEMS_MAX = 20_000
 /** What is read of an answer to a question, in words. */
 const MOST_READ = '2 MiB'
 
@@ -56,7 +59,13 @@ export async function checked (check: SetupCheck, subject: Subject, asking: Aski
   if (check.expect.body_at === undefined) return answer
   const { pointer, equals } = check.expect.body_at
   const got = valueAt(answer.body, pointer)
-  return got === equals ? answer : { is: 'refused', reason: 'unexpected_account', detail: `${pointer} is ${JSON.stringify(got)}`, body: answer.body }
+  return got === equals ? answer : { is: 'refused', reason: 'unexpected_account', detail: wordsFor(subject.connection, asking).detail(`${pointer} is ${said(got, subject, asking)}`), body: answer.body }
+}
+
+/** A list or an object may be as large as the answer, and as deep. */
+function said (got: unknown, { connection }: Subject, asking: Asking): string {
+  if (typeof got === 'object' && got !== null) return Array.isArray(got) ? 'a list' : 'an object'
+  return JSON.stringify(typeof got === 'string' ? asking.scrub(got, connection) : got)
 }
 
 /** All items of a list, its pages one after the other. A list that is not there is empty. */
@@ -68,9 +77,10 @@ export async function itemsOf (list: SetupList, map: Record<string, unknown>, su
     const answer = await asked(list.request, { ...map, page_cursor: cursor }, subject, asking)
     if (answer.is !== 'ok') return answer
     length += answer.length
-    if (length > LIST_MAX_CHARS) return tooLarge('the list was larger than 16 MiB')
+    if (length > LIST_MAX_CHARS) return tooLarge('the list was larger than 4 MiB')
     const found = valueAt(answer.body, list.items)
-    if (Array.isArray(found)) for (const item of found as unknown[]) items.push(item) // too many for one call, it may be
+    if (Array.isArray(found) && items.length + found.length > ITEMS_MAX) return tooLarge(`the list had more than ${ITEMS_MAX} items`)
+    if (Array.isArray(found)) items.push(...found as unknown[])
     else if (answer.body === null || typeof answer.body !== 'object' || Object.keys(answer.body).length > 0) return { is: 'later', reason: 'answer_unreadable', detail: `no list at ${list.items}`, afterMs: 0 }
     const next = list.next === undefined ? null : parameterOf(valueAt(answer.body, list.next.at), list.next.parameter)
     if (next === null || next === cursor) break

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Provider } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Queue, Shops, ShopState } from '../shops.ts'
+import { byGroup, type Waiting } from '../waiting.ts'
 import type { Activity } from './activity.ts'
 import type { Act, Setup } from './setup.ts'
 import { pathOf, setupView } from './view.ts'
@@ -15,7 +16,7 @@ export interface SetupRoutesOptions {
   channels: readonly string[]
   caller (request: FastifyRequest): { id: string, mayUse (shop: string): boolean }
   /** How much waits in queues, in the order given. */
-  waiting (queues: readonly Queue[]): Promise<number[]>
+  waiting (queues: readonly Queue[]): Promise<Waiting[]>
   activity (state: ShopState, provider: Provider): Promise<Activity | null>
   /** There is no room for what a step writes. */
   isFull (): boolean
@@ -93,12 +94,11 @@ async function view (request: FastifyRequest<{ Params: At }>, options: SetupRout
   const { state, provider } = await load(request, options)
   const { setup, shops, channels, waiting, activity } = options
   const queues = [...state.queues.values()].filter(queue => queue.provider === provider.id)
-  const counts = await waiting(queues)
   return setupView(await setup.standings(state, provider), provider, {
     active: channels.filter(channel => provider.channels.includes(channel) && shops.providerOf(state, channel) === provider.id),
     refusal: shops.refusal(state.shop, provider),
     notPossible: setup.notPossible(provider),
-    waiting: new Map(queues.map((queue, i) => [queue.setupGroup, counts[i] ?? 0])),
+    waiting: byGroup(queues, await waiting(queues)),
     activity: await activity(state, provider)
   })
 }

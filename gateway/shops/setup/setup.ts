@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Detail, Provider, SetupStep, Step } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Reason } from '../../reasons.ts'
-import { accountOf, accountStep, type Grant } from '../connections.ts'
+import { accountOf, accountStep, type Connection, type Grant } from '../connections.ts'
 import type { Tokens } from '../oauth/answers.ts'
 import { ticketSteps, type Flow } from '../oauth/flows.ts'
 import { startPath } from '../oauth/platform-app.ts'
@@ -13,7 +13,7 @@ import { secretsFaults } from '../secrets-faults.ts'
 import type { ShopState } from '../shops.ts'
 import { lookForArrival } from './arrival.ts'
 import { CREDENTIALS, limited } from '../tries.ts'
-import { accountKeyOf, at, factsOf, heldFor, type SetupOptions } from './facts.ts'
+import { at, factsOf, heldFor, type SetupOptions } from './facts.ts'
 import { connects, standings, subjectsOf, type Item, type SetupFacts, type Standing } from './progress.ts'
 import { forgetStep, keyOf, putStep, rowAt, rowsOf, type StepRow } from './rows.ts'
 import { sayingOf } from './saying.ts'
@@ -82,9 +82,9 @@ export class Setup {
       case 'confirm': await this.#settle(act, row => ({ ...row, state: 'done', reason: null, detail: null, doneAt: this.#o.runtime.now() })); return true
       case 'select': await this.#select(act, step, item); return true
       case 'connect': return await this.#connect(act, step, state)
-      case 'check': return await this.#ask(act, connectionOf(state, act.provider), {})
-      case 'refresh': return await this.#ask(act, connectionOf(state, act.provider), {})
-      case 'verify': return await this.#ask(act, connectionOf(state, act.provider), inputOf(step, act))
+      case 'check': return await this.#ask(act, connectionOf(state, act.provider).account, {})
+      case 'refresh': return await this.#ask(act, connectionOf(state, act.provider).account, {})
+      case 'verify': return await this.#ask(act, connectionOf(state, act.provider).account, inputOf(step, act))
       case 'start': case 'retry': return await this.#begin(act, item)
       case 'send': return await this.#sendTest(act, state)
       default: throw new Error(`nobody does ${act.action}`)
@@ -197,13 +197,13 @@ export class Setup {
     const { shop, provider, step, subject, action } = act
     await this.#o.shops.alter(shop, async state => {
       const row = rowAt((await factsOf(state, provider, this.#o)).rows, step, subject)
-      const accountKey = connectionOf(state, provider)
-      if (row.action !== null) return { steps: [this.#job(act, state, accountKey)] } // under way, or its job is gone
+      const { account, accountKey } = connectionOf(state, provider)
+      if (row.action !== null) return { steps: [this.#job(act, state, account)] } // under way, or its job is gone
       return {
         steps: [
           putStep(at(state, provider), { ...row, reason: null, detail: null, found: {}, action, askedAt: this.#o.runtime.now() }),
           stopTask({ accountKey, step, subject }),
-          this.#job(act, state, accountKey),
+          this.#job(act, state, account),
           this.#audit(act.actor, `setup.${action}`, shop, subjectOf(act))
         ]
       }
@@ -235,10 +235,10 @@ export class Setup {
   async #try (act: Act, step: SetupStep, state: ShopState, secrets: Record<string, string>, given: Record<string, unknown>): Promise<boolean> {
     const { provider, shop } = act
     const account = accountOf(provider, { accountId: null, secrets }, {}, this.#o.vault)
-    await this.#o.store.commit([accountStep(provider.id, account)])
     const place = { ...at(state, provider), step: step.id }
     const since = this.#o.runtime.now()
-    const ended = await this.#ask(act, await accountKeyOf(provider, account, this.#o), given, [
+    const ended = await this.#ask(act, account, given, [
+      accountStep(provider.id, account),
       { name: 'drop_setup_secrets', params: place },
       ...Object.entries(secrets).map(([field, text]) => {
         const { keyId, version, sealed } = this.#o.vault.seal({ shop, provider: provider.id, field }, text)
@@ -253,14 +253,14 @@ export class Setup {
     const { phone } = act.body
     if (phone === undefined) throw invalid('/phone', 'required', 'is missing: the number of a phone of your own')
     if (this.#o.sample(act.subject) === null) throw new GatewayError('GW_CONFLICT', `The schema of ${act.subject} gives no example to send.`)
-    return await this.#ask(act, connectionOf(state, act.provider), { phone, event_id: this.#o.runtime.id('evt_').replace('evt_', 'test-') }, [], true)
+    return await this.#ask(act, connectionOf(state, act.provider).account, { phone, event_id: this.#o.runtime.id('evt_').replace('evt_', 'test-') }, [], true)
   }
 
   /**
    * Writes down what is asked for and puts the job, in one unit; then waits for its end. What is under way already is not asked for twice.
-   * `counted`: throws GW_TOO_OFTEN.
+   * `account`: as its row is called. `counted`: throws GW_TOO_OFTEN, and then nothing is written.
    */
-  async #ask (act: Act, accountKey: number, given: Record<string, unknown>, more: Step[] = [], counted = false): Promise<boolean> {
+  async #ask (act: Act, account: string, given: Record<string, unknown>, more: Step[] = [], counted = false): Promise<boolean> {
     const { shop, provider, step, subject, action, actor } = act
     const { store, runtime } = this.#o
     const { shop: { key } } = await this.#o.shops.alter(shop, async state => {
@@ -272,7 +272,7 @@ export class Setup {
           ...(action === 'connect' ? await unwantedSteps({ state, provider, step }, '', this.#o) : []),
           ...more,
           putStep(at(state, provider), { ...row, given: { ...row.given, ...given }, action, askedAt: runtime.now() }),
-          this.#job(act, state, accountKey),
+          this.#job(act, state, account),
           this.#audit(actor, `setup.${action}`, shop, subjectOf(act))
         ]
       }
@@ -284,9 +284,9 @@ export class Setup {
     return ended
   }
 
-  #job ({ provider, step, subject }: Act, { shop }: ShopState, accountKey: number): Step {
+  #job ({ provider, step, subject }: Act, { shop }: ShopState, account: string): Step {
     const { store, runtime } = this.#o
-    return { name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind: 'setup', unique_key: `${shop.key}/${provider.id}/${step}/${subject}`, account_key: accountKey, delivery_key: null, due_at: runtime.now(), now: runtime.now() } }
+    return { name: 'put_setup_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), unique_key: `${shop.key}/${provider.id}/${step}/${subject}`, provider: provider.id, account, now: runtime.now() } }
   }
 
   async #ended (place: { shop_key: number, provider: string }, step: string, subject: string): Promise<boolean> {
@@ -302,7 +302,7 @@ export class Setup {
     const state = await this.#o.shops.get(shop)
     if (!state) return
     const open = standings(await factsOf(state, provider, this.#o)).filter(({ step, items }) => step.kind === 'select' && items.every(({ missing, row }) => missing.length === 0 && (row.action !== null || (row.checkedAt ?? 0) < since)))
-    for (const { step } of open) await this.#ask({ shop, provider, step: step.id, action: 'refresh', subject: '', body: {}, actor: 'gateway' }, connectionOf(state, provider), {})
+    for (const { step } of open) await this.#ask({ shop, provider, step: step.id, action: 'refresh', subject: '', body: {}, actor: 'gateway' }, connectionOf(state, provider).account, {})
   }
 
   #audit (actor: string, action: string, shop: string, subject: string): Step {
@@ -310,10 +310,10 @@ export class Setup {
   }
 }
 
-function connectionOf (state: ShopState, provider: Provider): number {
+function connectionOf (state: ShopState, provider: Provider): Connection {
   const connection = state.connections.get(provider.id)
   if (connection === undefined) throw new GatewayError('GW_CONFLICT', `${provider.title} is not connected.`)
-  return connection.accountKey
+  return connection
 }
 
 function inputOf ({ fields }: SetupStep, { body: { input = {} } }: Act): Record<string, string> {

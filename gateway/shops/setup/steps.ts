@@ -6,6 +6,7 @@ import { valueAt } from '../../json-pointer.ts'
 import type { Reason } from '../../reasons.ts'
 import { checked, itemsOf, told, type Asking, type Subject, type Told } from './asking.ts'
 import type { StepRow } from './rows.ts'
+import { wordsFor } from './words.ts'
 
 const NEAR_MAX = 5
 /** Settings that answers ask for, each changed once. */
@@ -23,7 +24,7 @@ export async function tryConnection (step: SetupStep, subject: Subject, asking: 
   if (answer.is === 'later') return answer
   // What is wrong with a request that holds nothing but the credentials is the credentials.
   const { account_id: idAt, account_name: nameAt } = step.check.save ?? {}
-  const account = { id: textAt(answer.body, idAt), name: textAt(answer.body, nameAt) ?? '' }
+  const account = { id: textAt(answer.body, idAt), name: wordsFor(subject.connection, asking).name(textAt(answer.body, nameAt) ?? '') }
   if (answer.is === 'refused') return { is: 'known', state: 'failed', reason: HELD.has(answer.reason) ? answer.reason : 'credentials_refused', detail: answer.detail, account }
   return { is: 'known', state: 'done', reason: null, detail: null, account }
 }
@@ -38,9 +39,10 @@ export async function readOptions (step: SetupStep, row: StepRow, subject: Subje
   if (options === null) throw new Error(`the step ${step.id} has no options`)
   const answer = await itemsOf(options, {}, subject, asking)
   if (answer.is !== 'ok') return unless(answer, row)
+  const words = wordsFor(subject.connection, asking)
   const found: Option[] = answer.items.flatMap(item => {
     const value = textAt(item, options.value)
-    return value === null ? [] : [{ value, label: textAt(item, options.label) ?? value }]
+    return value === null ? [] : [{ value, label: words.name(textAt(item, options.label) ?? value) }]
   })
   const chosen = step.setting === null ? row.given['value'] : subject.connection.settings[step.setting]
   const gone = typeof chosen === 'string' && chosen !== '' && !found.some(({ value }) => value === chosen)
@@ -74,7 +76,7 @@ export async function lookUpAll (lookUps: readonly LookUp[], about: object, subj
     const { item, nearby } = answer
     looked.add(lookUp.id)
     if (item !== undefined) found[lookUp.id] = item
-    near.push(...nearby)
+    near.push(...nearby.map(wordsFor(subject.connection, asking).name))
   }
   return { is: 'ok', found, looked, near }
 }

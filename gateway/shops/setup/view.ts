@@ -5,6 +5,7 @@ import { sentence, type Reason } from '../../reasons.ts'
 import { isSetUp } from '../route.ts'
 import type { ShopState } from '../shops.ts'
 import { missingScopes } from '../oauth/platform-app.ts'
+import { countOf, sumOf, waitingView, type Waiting, type WaitingByGroup } from '../waiting.ts'
 import type { Activity } from './activity.ts'
 import { arrivalOf, arrivalView } from './arrival.ts'
 import { sayingOf } from './saying.ts'
@@ -23,19 +24,19 @@ export interface ViewOptions {
   refusal: Reason | null
   /** Why no merchant can be sent to the provider now; null where one can. */
   notPossible: string | null
-  /** Deliveries that wait, by set-up group. */
-  waiting: ReadonlyMap<string, number>
+  waiting: WaitingByGroup
   activity: Activity | null
 }
 
 export function setupView ({ state, standings, facts, held, tasks }: Standings, provider: Provider, { active, refusal, notPossible: unavailable, waiting, activity }: ViewOptions): object {
   const connection = state.connections.get(provider.id)
+  const waitingOf = (names: Iterable<string>): Waiting => sumOf([...names].map(name => waiting.get(name)))
   const groups = [...facts.groups].map(([group, types]) => ({
     setup_group: group,
     event_types: types,
     ready: connection !== undefined && isSetUp(connection, group),
     declared: connection?.ready.includes(group) ?? false,
-    waiting: waiting.get(group) ?? 0
+    ...waitingView(waitingOf([group]))
   }))
   const types = groups.flatMap(group => group.event_types.map(type => ({ event_type: type, ready: group.ready || isTypeDone(type, standings, facts) })))
   return {
@@ -52,14 +53,14 @@ export function setupView ({ state, standings, facts, held, tasks }: Standings, 
     event_types: types,
     summary: `${types.filter(({ ready }) => ready).length} of ${types.length} ready`,
     activity,
-    warnings: warningsOf({ state, standings: standings.filter(({ step }) => unavailable === null || step.kind !== 'oauth2'), held }, provider, groups, active),
+    warnings: warningsOf({ state, standings: standings.filter(({ step }) => unavailable === null || step.kind !== 'oauth2'), held }, provider, groups, active, waitingOf),
     steps: standings.map(standing => stepView(standing, { state, facts, tasks, held }, provider, { refusal, unavailable })),
-    reset: { text: resetText(provider, groups), method: 'POST', path: `${pathOf(state, provider)}/reset` }
+    reset: { text: resetText(provider, waitingOf(facts.groups.keys())), method: 'POST', path: `${pathOf(state, provider)}/reset` }
   }
 }
 
-function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'standings' | 'held'>, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean, waiting: number }>, active: readonly string[]): object[] {
-  const open = groups.filter(({ ready }) => !ready)
+function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'standings' | 'held'>, provider: Provider, groups: ReadonlyArray<{ setup_group: string, ready: boolean }>, active: readonly string[], waitingOf: (groups: Iterable<string>) => Waiting): object[] {
+  const open = groups.filter(({ ready }) => !ready).map(group => group.setup_group)
   const missing = missingScopes(provider, state.connections.get(provider.id)?.oauth ?? null)
   const first = standings.find(({ step, items }) => !step.optional && items.some(({ state, counts }) => counts && (state === 'open' || state === 'failed')))
   const secrets = state.connections.get(provider.id)?.secrets
@@ -67,7 +68,7 @@ function warningsOf ({ state, standings, held }: Pick<Standings, 'state' | 'stan
   return [
     ...[lacking, held].filter(code => code !== null).map(code => ({ code, text: sentence(code, provider.title) })),
     ...(missing.length === 0 ? [] : [{ code: 'scope_missing', text: `${provider.title} did not grant all that is needed: ${missing.join(', ')} is missing. Disconnect and reconnect, and allow it.`, scopes: missing }]),
-    ...(active.length > 0 && open.length > 0 ? [{ code: 'setup_incomplete', text: `${provider.title} setup incomplete`, setup_groups: open.map(group => group.setup_group), step: first?.step.id ?? null, waiting: open.reduce((sum, group) => sum + group.waiting, 0) }] : []),
+    ...(active.length > 0 && open.length > 0 ? [{ code: 'setup_incomplete', text: `${provider.title} setup incomplete`, setup_groups: open, step: first?.step.id ?? null, ...waitingView(waitingOf(open)) }] : []),
     ...standings.flatMap(({ step, items }) => items.flatMap(({ row, subject, state }) => state === 'done' ? warningsIn(row).map(text => ({ code: 'verified_with_warning', text, step: step.id, subject: subject || null })) : [])),
     ...standings.flatMap(({ step, items }) => items.filter(({ state, row }) => state === 'done' && arrivalOf(row)?.state === 'not_found').map(({ subject }) => ({ code: 'not_arrived', text: sayingOf(step, 'not_arrived', provider), step: step.id, subject: subject || null }))),
     ...standings.flatMap(({ step, items }) => items.filter(({ state, counts }) => state === 'failed' && !counts).map(({ row, subject }) => ({ code: row.reason, text: sayingOf(step, row.reason, provider), step: step.id, subject: subject || null })))
@@ -167,9 +168,8 @@ function isTypeDone (type: string, standings: readonly Standing[], { groups }: S
     .every(({ state, counts }) => state === 'done' || state === 'not_needed' || !counts))
 }
 
-function resetText (provider: Provider, groups: ReadonlyArray<{ waiting: number }>): string {
-  const waiting = groups.reduce((sum, group) => sum + group.waiting, 0)
-  return [provider.resetText, `What was verified is forgotten here, and new messages are held until it is set up again${waiting === 0 ? '.' : `; so are the ${waiting} that wait now, until they expire.`}`].filter(Boolean).join(' ')
+function resetText (provider: Provider, waits: Waiting): string {
+  return [provider.resetText, `What was verified is forgotten here, and new messages are held until it is set up again${waits.waiting === 0 ? '.' : `; so are the ${countOf(waits)} that wait now, until they expire.`}`].filter(Boolean).join(' ')
 }
 
 export function pathOf ({ shop }: ShopState, { id }: Provider): string { return `/v1/shops/${encodeURIComponent(shop.id)}/providers/${id}/setup` }

@@ -32,8 +32,13 @@ export const SETUP = {
   stop_task: `update setup_tasks set run = null, shown = '{}' where account_key = :account_key and step = :step and subject = :subject`,
 
   account_called: 'select account_key from accounts where provider = :provider and account = :account',
+  // By the account's name: its row may be made in the same unit.
+  put_setup_job: `
+    insert into jobs (job_key, id, kind, unique_key, account_key, due_at, created_at)
+    select :job_key, :id, 'setup', :unique_key, account_key, :now, :now from accounts where provider = :provider and account = :account
+    on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, excluded.due_at), account_key = excluded.account_key`,
   // As many as there are rows of: how often a shop did something lately.
-  audit_since: 'select count(*) as times from audit where shop = :shop and at > :since and action = :action',
+  audit_since: 'select count(*) as times from audit where shop = :shop and at > :since and at <= :until and action = :action',
   // What became of the latest calls for an account's messages, by what was made of them, those of a shop apart.
   recent_of_shop: `
     select q.shop_key = :shop_key as own, d.state, d.reason, count(*) as messages, max(d.settled_at) as settled_at from (
