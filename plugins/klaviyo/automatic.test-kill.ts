@@ -222,7 +222,7 @@ function configIn (dir: string, sandboxUrl: string, store: Record<string, unknow
     security: { encryption_keys: [{ id: 'k1', ...key('k1.key') }], person_key: key('person.key'), api_keys: [{ id: 'test', env: 'TEST_API_KEY', scopes: ['shops:read', 'shops:write'], shops: '*' }] },
     plans: { pro: ['external_sms'] },
     channels: { sms: {} },
-    event_types: { 'back_in_stock.alert': type('back_in_stock.alert', 'back_in_stock', 'marketing'), 'back_in_stock.reminder': type('back_in_stock.reminder', 'back_in_stock', 'marketing'), 'preorder.confirmed': type('preorder.confirmed', GROUP, 'transactional') },
+    event_types: { 'back_in_stock.alert': type('back_in_stock.alert', 'back_in_stock', 'marketing'), 'back_in_stock.reminder': type('back_in_stock.reminder', 'back_in_stock', 'marketing'), 'preorder.confirmed': type('preorder.confirmed', GROUP, 'transactional'), 'waitlist.joined': type('waitlist.joined', 'back_in_stock', 'sync') },
     providers: { klaviyo: { path: FOLDER } },
     delivery: { request_deadline: '1s' }
   }, null, 2))

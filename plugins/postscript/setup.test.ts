@@ -72,7 +72,7 @@ t.test('the whole way: keyword, test event and flow of each alert type by itself
     t.match(itemOf(before, 'test', type), { state: 'open', trigger })
     t.match(itemOf(before, 'flow', type), { state: 'blocked', missing: ['test'], trigger })
     t.match(itemOf((await act(app, 'test/send', { subject: type, phone: PHONE }, PATH)).body, 'test', type), { state: 'done' })
-    const { body: event } = (await app.received('postscript')).findLast(({ path }) => path === '/api/v2/events') as { body: { type: string, phone: string, properties: Record<string, unknown> } }
+    const { body: event } = (await app.received('postscript')).findLast(({ method, body }) => method === 'POST' && (body as Body)['type'] === trigger) as { body: { type: string, phone: string, properties: Record<string, unknown> } }
     t.match(event, { type: trigger, phone: PHONE })
     t.strictSame(Object.keys(event.properties).toSorted(), (itemOf(before, 'test', type)['variables'] as string[]).toSorted(), 'with every property')
     t.match(stepOf(before, 'flow')['text'], /name of your shop \(or of the partner/)

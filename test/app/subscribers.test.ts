@@ -6,8 +6,6 @@ import { arrived, atGuild, eventFor, GUILD, guildConfig } from '../helpers/guild
 import { writeFolder } from '../helpers/providers.ts'
 import { tempDir } from '../helpers/tmp.ts'
 
-t.jobs = 3 // each has a gateway and a sandbox of its own, and mostly waits
-
 const ADA = '+12015550123'
 const BEN = '+12015550124'
 const MINUTE_MS = 60_000
