@@ -26,6 +26,7 @@ import { shopRoutes } from './shops/routes.ts'
 import { activityOf } from './shops/setup/activity.ts'
 import { setupRoutes } from './shops/setup/routes.ts'
 import type { Setup } from './shops/setup/setup.ts'
+import { limited } from './shops/tries.ts'
 import type { Vault } from './shops/vault.ts'
 import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
@@ -33,7 +34,7 @@ import type { LoadedSource } from './sources/load.ts'
 import { inboxRoutes } from './sources/routes.ts'
 import { webhookRoutes, type Inbound } from './sources/webhooks.ts'
 import { optedOutAt } from './subscribers/consent.ts'
-import { subscriberRoutes } from './subscribers/routes.ts'
+import { CHECK_ACTION, subscriberRoutes } from './subscribers/routes.ts'
 
 export interface GenerationParts {
   config: Config
@@ -112,6 +113,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting, activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })
   subscriberRoutes(app, {
     store, runtime, vault, providers, caller: callerOfRequest, person, cursors, look: () => { parts.look() },
+    limited: shop => limited(shop, [CHECK_ACTION], { store, runtime }),
     shop: async (id, provider) => {
       const state = await shops.get(id)
       return state && { key: state.shop.key, accountKey: state.connections.get(provider)?.accountKey ?? null }

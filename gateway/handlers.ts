@@ -98,7 +98,7 @@ async function wayTo (shopKey: number, provider: Provider, { shops, deliver, run
     accountKey: connection.accountKey,
     about,
     ask: async (request, map) => {
-      const answer = await deliver.ask(open, request, { connection: about, map }, true, true)
+      const answer = await deliver.ask(open, request, { connection: about, map }, true, (provider.subscribers?.gate.length ?? 0) > 0) // where no message waits for it, its refusal holds none
       return { answer, outcome: judge(answer, provider, connection.settings, runtime.now(), request) }
     }
   }

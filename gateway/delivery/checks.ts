@@ -30,6 +30,6 @@ export function check (facts: CheckFacts, scope: MappingScope): Verdict {
 }
 
 /** Whether the customer was asked for consent to be texted, and did not give it. */
-function refusesTexts ({ consent }: Record<string, unknown>): boolean {
+export function refusesTexts ({ consent }: Record<string, unknown>): boolean {
   return consent !== undefined && (consent as { sms?: unknown } | null)?.sms !== true
 }

@@ -7,10 +7,10 @@ import { sentence, type Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { Shops, ShopState } from '../shops/shops.ts'
-import { addSteps, addType, gated, placeOf, type Gated } from '../subscribers/gate.ts'
+import { addSteps, addType, gated, newestSignUp, placeOf, type Gated } from '../subscribers/gate.ts'
 import { beginAdd, dropAdd, endAdd, wantSteps, type AddEnd } from '../subscribers/steps.ts'
 import type { OpenAccount } from './account.ts'
-import { check } from './checks.ts'
+import { check, refusesTexts } from './checks.ts'
 import { head, scopeOf, stored } from './flight.ts'
 import type { Gate } from './gate.ts'
 import { spread } from './next.ts'
@@ -136,21 +136,23 @@ async function notYet (row: Row, { at, standing, decision }: Gated, { state, pro
     case 'wait': return { steps: [...(decision.lookAt === null ? [] : want(decision.lookAt)), ...waiting(decision.reason)] }
     case 'end': return end(row, decision.reason, options)
     case 'refuse': return refuse(row, provider, decision.reason, decision.because === undefined ? null : sentence(decision.because, provider.title), options)
-    case 'add': return await addFirst(row, { state, provider, scope }, options)
+    case 'add': return await addFirst(row, { state, provider, scope, checkedAt: standing?.checkedAt ?? null }, options)
     case 'go': throw new Error('it goes')
   }
 }
 
 /** The person is added by an event of its own, and the message waits for that; where it cannot be, neither can be sent. */
-async function addFirst (row: Row, { state, provider, scope }: { state: ShopState, provider: Provider, scope: MappingScope }, options: PrepareOptions): Promise<Ended> {
+async function addFirst (row: Row, { state, provider, scope, checkedAt }: { state: ShopState, provider: Provider, scope: MappingScope, checkedAt: number | null }, options: PrepareOptions): Promise<Ended> {
   const type = addType(provider, options.config)
   if (type === null || !provider.subscribers) return refuse(row, provider, 'not_subscribed', null, options)
+  const signedUp = await newestSignUp(row, { shopKey: state.shop.key, type: type.type }, options.store)
+  if (signedUp !== null && refusesTexts(signedUp)) return refuse(row, provider, 'not_subscribed', 'The customer signed up without agreeing to be texted.', options)
   const data = provider.subscribers.addData(scope.data)
   const prepared = provider.prepare(type.type, { ...scope, data })
   if (!prepared.ok && prepared.waits) return rest(row, prepared.reason, null, soon(row, CHOICE_AGAIN_MS, options), options)
   if (!prepared.ok) return refuse(row, provider, 'not_subscribed', prepared.detail, options)
   const queue = await options.shops.queue(state, type)
-  return { steps: [...addSteps(row, { type, data, shopKey: state.shop.key, queue }, options), ...rest(row, 'opt_in_pending', null, soon(row, PERSON_AGAIN_MS, options), options).steps] }
+  return { steps: [...addSteps(row, { type, data, shopKey: state.shop.key, queue, checkedAt }, options), ...rest(row, 'opt_in_pending', null, soon(row, PERSON_AGAIN_MS, options), options).steps] }
 }
 
 /** Null where another delivery adds the person just now. */

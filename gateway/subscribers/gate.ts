@@ -25,16 +25,22 @@ export async function gated (row: Row, { provider, type, accountKey, now }: { pr
   return { at, standing, decision: adds ? decideAdd(facts) : decideMessage(facts, subscribers.addFor.includes(type.type)) }
 }
 
-/** The event that adds the person of a message, as one that came in; once for each message. */
-export function addSteps (row: Row, { type, data, shopKey, queue }: { type: EventTypeConfig, data: Record<string, unknown>, shopKey: number, queue: { key: number, accountKey: number | null } }, { store, runtime }: { store: Store, runtime: Runtime }): Step[] {
+/** The event that adds the person of a message, as one that came in; once for each message, account, and look-up that did not find them. */
+export function addSteps (row: Row, { type, data, shopKey, queue, checkedAt }: { type: EventTypeConfig, data: Record<string, unknown>, shopKey: number, checkedAt: number | null, queue: { key: number, accountKey: number | null } }, { store, runtime }: { store: Store, runtime: Runtime }): Step[] {
   const now = runtime.now()
   const eventKey = store.nextKey('events')
   const priority = PRIORITY[type.kind]
   return [
-    { name: 'insert_event', params: { event_key: eventKey, id: runtime.id('evt_'), shop_key: shopKey, source: SOURCE, source_id: `add ${String(row.id)}`, type: type.type, time_at: now, received_at: now, person: row.person as Uint8Array, data: JSON.stringify(data) } },
+    { name: 'insert_event', params: { event_key: eventKey, id: runtime.id('evt_'), shop_key: shopKey, source: SOURCE, source_id: `add ${String(row.id)} ${queue.accountKey ?? ''} ${checkedAt ?? ''}`, type: type.type, time_at: now, received_at: now, person: row.person as Uint8Array, data: JSON.stringify(data) } },
     { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: runtime.id('dlv_'), event_key: eventKey, queue_key: queue.key, state: STATE.waiting, reason: null, priority, due_at: now, expires_at: now + type.expiresAfterMs, created_at: now, finished_at: null } },
     { name: 'wake_queue', params: { queue_key: queue.key, account_key: queue.accountKey, priority } }
   ]
+}
+
+/** Data of the person's newest sign-up at the shop; null where there is none, or its retention has ended. */
+export async function newestSignUp (row: Row, { shopKey, type }: { shopKey: number, type: string }, store: Pick<Store, 'read'>): Promise<Record<string, unknown> | null> {
+  const [newest] = await store.read('newest_sign_up', { person: row.person as Uint8Array, shop_key: shopKey, type, except: SOURCE })
+  return newest?.data == null ? null : JSON.parse(String(newest.data)) as Record<string, unknown>
 }
 
 /** The event type that adds people, where the config has it. */

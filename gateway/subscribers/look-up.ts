@@ -14,6 +14,9 @@ const ROUND_MS = 5000
 const ROOM_AGAIN_MS = 1000
 /** A notice that nobody can be asked about is taken at its word after so many tries. */
 const NOTICE_TRIES = 12
+/** A list may know later than whoever tells of it: so often it is asked again where it says the opposite. */
+const CONTRADICTED_TRIES = 3
+const CONTRADICTED_MS = 60_000
 const CONNECTIONS = 5
 const WAITING = 500
 
@@ -154,8 +157,12 @@ async function ofNotice (row: Row, { accountKey, provider }: Subject, failures: 
   const givenUp = (row.tries as number) + 1 >= NOTICE_TRIES
   if (answer.is === 'later' && !givenUp) {
     const wait = waitOf(answer, failures, options)
-    await store.commit([{ name: 'defer_notice', params: { ...at, due_at: runtime.now() + wait.afterMs } }])
+    await store.commit([{ name: 'defer_notice', params: { ...at, due_at: runtime.now() + wait.afterMs, paid: wait.ours ? 0 : 1 } }])
     return wait
+  }
+  if (answer.is === 'found' && row.standing !== null && (row.standing === 'opted_out') !== (answer.person.state === 'opted_out') && (row.tries as number) + 1 < CONTRADICTED_TRIES) {
+    await store.commit([{ name: 'defer_notice', params: { ...at, due_at: runtime.now() + CONTRADICTED_MS, paid: 1 } }])
+    return null
   }
   const number = answer.is === 'found' ? e164(answer.person.digits) : phone
   if (number === null) {

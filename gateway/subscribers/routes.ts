@@ -10,8 +10,8 @@ import { STANDINGS, type StandingName } from './standing.ts'
 
 const CHECKED_WITHIN_MS = 10_000
 const LOOK_MS = 50
-const CHECKS_PER_MINUTE = 5
-const MINUTE_MS = 60_000
+/** In the audit table. */
+export const CHECK_ACTION = 'subscriber.check'
 
 export interface SubscriberRoutesOptions {
   store: Store
@@ -21,6 +21,8 @@ export interface SubscriberRoutesOptions {
   caller (request: FastifyRequest): { id: string, scopes: readonly Scope[], mayUse (shop: string): boolean }
   /** A shop and the account that it is connected to, null where it is not; null where there is no such shop. */
   shop (id: string, provider: string): Promise<{ key: number, accountKey: number | null } | null>
+  /** Throws GW_TOO_OFTEN where the shop had customers checked five times within a minute. */
+  limited (shop: string): Promise<void>
   person (phone: string): Uint8Array
   cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
   /** There is a job: no reason to wait for the next look. */
@@ -59,7 +61,7 @@ export function subscriberRoutes (app: FastifyInstance, options: SubscriberRoute
     readsPeople(request, options)
     const place = await placeOf(request, options)
     const { phone } = request.body
-    await limited(request, options)
+    await options.limited(request.params.shop)
     const notice = { accountKey: place.accountKey, phone, ref: null, state: null, at: options.runtime.now() }
     await options.store.commit([...noticed(notice, options), audit(request, options)])
     options.store.tell({ jobs: true })
@@ -113,13 +115,8 @@ function readsPeople (request: FastifyRequest, { caller }: SubscriberRoutesOptio
   if (!caller(request).scopes.includes('deliveries:read')) throw new GatewayError('GW_FORBIDDEN', 'This API key lacks the scope "deliveries:read", which asking for a customer needs.')
 }
 
-async function limited (request: FastifyRequest<{ Params: At }>, { store, runtime }: SubscriberRoutesOptions): Promise<void> {
-  const [row] = await store.read('audit_since', { shop: request.params.shop, since: runtime.now() - MINUTE_MS, action: 'subscriber.check' })
-  if (Number(row?.times) >= CHECKS_PER_MINUTE) throw new GatewayError('GW_TOO_OFTEN', `${CHECKS_PER_MINUTE} customers were checked within a minute.`)
-}
-
 function audit (request: FastifyRequest<{ Params: At }>, { runtime, caller }: SubscriberRoutesOptions): Step {
-  return { name: 'audit', params: { at: runtime.now(), actor: caller(request).id, action: 'subscriber.check', shop: request.params.shop, subject: request.params.provider } }
+  return { name: 'audit', params: { at: runtime.now(), actor: caller(request).id, action: CHECK_ACTION, shop: request.params.shop, subject: request.params.provider } }
 }
 
 /** Who it is, is told by the delivery alone. */

@@ -74,6 +74,24 @@ t.test('C11: a sign-up with consent is recorded once, after a look at the person
   t.strictSame([await asked(PROFILES), await asked(JOBS)], [1, 1])
 })
 
+t.test('C11: a profile that does not say how it stands is asked for again, and nothing is recorded over it', async t => {
+  const { app, advance, signUp, becomes, asked } = await started(t)
+  await app.fault('klaviyo', { kind: 'status', status: 200, body: { data: [{ type: 'profile', id: '01ABC', attributes: { phone_number: ADA } }] }, match: { path: PROFILES } })
+  await signUp('sign-1')
+  await becomes('sign-1', 'waiting', 'looking_up')
+  await until(async () => {
+    advance(60_000)
+    return (await app.query("select 1 from calls where request_head = 'GET /api/profiles' and outcome is not null")).length >= 2
+  })
+  t.equal(await asked(JOBS), 0)
+  t.ok(await app.heal('klaviyo') >= 2)
+  await until(async () => {
+    advance(5 * 60_000)
+    return (await app.delivery('sign-1'))['state'] === 'delivered'
+  })
+  t.equal(await asked(JOBS), 1)
+})
+
 t.test('C11: without consent nothing is asked and nothing recorded', async t => {
   const { signUp, becomes, consent, asked } = await started(t)
   await signUp('sign-1', { sms: false })

@@ -42,6 +42,34 @@ t.test('a customer who is subscribed already, though we did not know: found out,
   t.match(await check(ADA), { state: 'opted_out' })
 })
 
+t.test('an add that is answered 5xx may have been acted on: asked once more after a look, then a person decides, and nobody is asked again for weeks', async t => {
+  const world = await started(t)
+  const { app, advance, signUp, becomes } = world
+  await app.fault('postscript', { kind: 'status', status: 503, ...creates })
+  await signUp('sign-1', ADA)
+  await becomes('sign-1', 'unknown')
+  await until(async () => {
+    advance(7 * MINUTE_MS)
+    return (await app.delivery('sign-1')).finished_at !== null
+  })
+  for (let n = 0; n < 5; n++) advance(2 * 60 * MINUTE_MS)
+  t.match(await app.delivery('sign-1'), { state: 'unknown' })
+  t.equal(await app.heal('postscript'), 2, 'each may be a text that asks the customer to opt in')
+})
+
+t.test('a customer who signed up without agreeing to be texted is not asked for an alert either', async t => {
+  const { signUp, send, becomes, added } = await started(t)
+  await signUp('sign-1', ADA, { sms: false })
+  await becomes('sign-1', 'delivered', 'nothing_to_tell')
+  await send('alert-1', ADA)
+  t.match(await becomes('alert-1', 'rejected', 'not_subscribed'), { detail: 'The customer signed up without agreeing to be texted.' })
+  await signUp('sign-2', ADA)
+  await becomes('sign-2', 'delivered')
+  await send('alert-2', ADA)
+  await becomes('alert-2', 'waiting', 'opt_in_pending')
+  t.strictSame(await added(), [ADA], 'the newest sign-up counts')
+})
+
 for (const [kind, what] of [['cut_after', 'was acted on'], ['cut_before', 'was not']] as const) {
   t.test(`an add without an answer that ${what}: looked up, then asked once more, and never a third time`, async t => {
     const world = await started(t)

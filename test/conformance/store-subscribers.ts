@@ -20,6 +20,19 @@ const end = (store: Store, where: Place, key: number, more: Record<string, Value
   one(store, 'end_add', { ...at(where), delivery_key: key, standing: 'pending', adding: null, refused: null, refused_at: null, due_at: null, doubt: 0, ...more })
 
 export async function subscribers (t: Test, open: Open): Promise<void> {
+  await t.test('the newest sign-up of a person at a shop, other than our own', async t => {
+    const { store } = await open(t)
+    const where = await place(store)
+    const other = await place(store, { shop: 'other.example' })
+    const person = Buffer.from('who')
+    const newest = async () => (await store.read('newest_sign_up', { person, shop_key: where.shopKey, type: 'person.joined', except: '/own' })).map(row => row.data)
+    t.strictSame(await newest(), [])
+    for (const [at, facts] of [[where, { data: '{"n":1}' }], [where, { data: '{"n":2}' }], [where, { data: '{"n":3}', source: '/own' }], [where, { data: '{"n":4}', type: 'thing.happened' }], [where, { data: '{"n":5}', person: Buffer.from('else') }], [other, { data: '{"n":6}' }]] as const) {
+      await put(store, at, { type: 'person.joined', person, ...facts })
+    }
+    t.strictSame(await newest(), ['{"n":2}'])
+  })
+
   await t.test('whoever wants to know of a person is counted; the earliest time and the latest delivery stay', async t => {
     const { store, reopen } = await open(t)
     const where = await place(store)
@@ -149,8 +162,9 @@ export async function subscribers (t: Test, open: Open): Promise<void> {
     await one(store, 'put_notice', { ...notice, at: NOW - 1, standing: 'opted_out' })
     const again = await reopen()
     t.strictSame(await due(again), [['s_1', 'subscribed', NOW, 0, [9, 0]]], 'word from before changes nothing')
-    await one(again, 'defer_notice', { id: 'n1', at: NOW, due_at: NOW + 9 })
-    await one(again, 'defer_notice', { id: 'n1', at: NOW - 1, due_at: NOW + 99 })
+    await one(again, 'defer_notice', { id: 'n1', at: NOW, due_at: NOW + 9, paid: 1 })
+    await one(again, 'defer_notice', { id: 'n1', at: NOW - 1, due_at: NOW + 99, paid: 1 })
+    await one(again, 'defer_notice', { id: 'n1', at: NOW, due_at: NOW + 9, paid: 0 })
     t.strictSame(await due(again), [])
     t.match(await again.read('notice', { id: 'n1' }), [{ tries: 1 }])
     t.match(await again.read('subscribers_next', { account_key: where.accountKey }), [{ due_at: NOW + 9 }])

@@ -187,6 +187,30 @@ t.test('what cannot be asked is not asked about: a number that makes no request,
   t.match([alone.asked.length, await alone.standing(ADA)], [0, { standing: 'unknown', due_at: null }])
 })
 
+/** The list says the opposite of what was told: it is asked twice more, a minute apart, before it is taken. */
+async function contradicted (w: World, from: number): Promise<void> {
+  for (const minutes of [0, 1, 2]) {
+    w.at(from + minutes * MINUTE_MS)
+    await w.run()
+  }
+}
+
+t.test('a list that lags behind what was told is asked again, and nobody\'s message is refused meanwhile', async t => {
+  const w = await world(t)
+  const event = await w.rests(ADA, 'opt_in_pending')
+  await one(w.store, 'begin_add', { account_key: w.where.accountKey, person: w.options.person(ADA), delivery_key: 99, now: NOW - 5 })
+  w.says(ADA, { state: 'opted_out' })
+  w.at(1000)
+  await w.notice({ phone: ADA, state: 'subscribed' })
+  t.match(await w.run(), { dueAt: NOW + 1000 + MINUTE_MS })
+  t.match(await w.standing(ADA), { standing: 'pending' })
+  t.ok(await dueAt(w, event) as number > NOW + MINUTE_MS, 'it waits')
+  w.says(ADA, {})
+  w.at(1000 + MINUTE_MS)
+  await w.run()
+  t.match([await w.standing(ADA), await dueAt(w, event)], [{ standing: 'subscribed' }, NOW + 1000 + MINUTE_MS])
+})
+
 t.test('what the provider told is looked up: by number, by its own id, and believed only where the list shows nobody', async t => {
   const w = await world(t)
   const event = await w.rests(ADA, 'opt_in_pending')
@@ -194,12 +218,13 @@ t.test('what the provider told is looked up: by number, by its own id, and belie
   w.says(ADA, {})
   w.at(1000)
   await w.notice({ phone: '1 (201) 555-0123', state: 'opted_out' })
-  await w.run()
-  t.match(await w.standing(ADA), { standing: 'subscribed' }, 'the provider\'s list is what counts')
-  t.equal(await dueAt(w, event), NOW + 1000)
+  await contradicted(w, 1000)
+  t.match(await w.standing(ADA), { standing: 'subscribed' }, 'the provider\'s list is what counts in the end')
+  t.equal(await dueAt(w, event), NOW + 1000 + 2 * MINUTE_MS)
   w.says('s77', { digits: BEN.slice(1), state: 'opted_out' })
+  w.at(1000)
   await w.notice({ ref: 's77', state: 'subscribed' })
-  await w.run()
+  await contradicted(w, 1000)
   t.match(await w.standing(BEN), { standing: 'opted_out' })
   await w.notice({ ref: 's78', phone: '+12015550125', state: 'subscribed', at: NOW + 500 })
   await w.run()

@@ -78,8 +78,9 @@ export const subscribers = (d: Dialect) => ({
   notices_due: `
     select id, ref, standing, at, key_id, version, sealed, tries from subscriber_notices
     where account_key = :account_key and due_at <= :now order by due_at limit :limit`,
-  defer_notice: 'update subscriber_notices set due_at = :due_at, tries = tries + 1 where id = :id and at = :at',
+  defer_notice: 'update subscriber_notices set due_at = :due_at, tries = tries + :paid where id = :id and at = :at',
   drop_notice: 'delete from subscriber_notices where id = :id and at = :at',
+  newest_sign_up: 'select data from events where person = :person and shop_key = :shop_key and type = :type and source <> :except order by event_key desc limit 1',
   connections_of_account: 'select shop_key from connections where account_key = :account_key order by connection_key limit :limit',
 
   count_subscribers: 'select standing, count(*) as people from subscribers where account_key = :account_key group by standing',
