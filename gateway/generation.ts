@@ -33,7 +33,7 @@ import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
 import { inboxRoutes } from './sources/routes.ts'
 import { webhookRoutes, type Inbound } from './sources/webhooks.ts'
-import { optedOutAt } from './subscribers/consent.ts'
+import { isKeptBack, optedOutAt } from './subscribers/consent.ts'
 import { CHECK_ACTION, subscriberRoutes } from './subscribers/routes.ts'
 
 export interface GenerationParts {
@@ -107,7 +107,13 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   webhookRoutes(app, inbounds, { open, onRefused: parts.onRefused })
   oauthRoutes(app, { config, providers, store, vault, runtime, setup, shops, open, publicUrl: () => parts.publicUrl(), calling: id => grants.calling(id), onError: error => { log.error({ error }, 'a merchant could not be connected') } })
   inboxRoutes(app, { store, caller: callerOfRequest, cursors, inbox, knownSince: () => runtime.now() - config.retention.identityMs })
-  deliveryRoutes(app, { store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake })
+  deliveryRoutes(app, {
+    store, runtime, config, caller: callerOfRequest, titleOf, providerOf: id => providers.get(id), person, cursors, wake,
+    keptBack: async (id, at, finishedAt) => {
+      const provider = providers.get(id)
+      return provider !== undefined && await isKeptBack(provider, at, finishedAt, store)
+    }
+  })
   const waiting = (queues: readonly Queue[]) => waitingIn(queues, { store })
   const told = (queues: readonly Queue[]) => forecast(queues, { store, runtime, config, providerOf: id => providers.get(id), opened: key => deliver.opened(key) })
   setupRoutes(app, { setup, shops, providers, channels, caller: callerOfRequest, waiting, activity: (state, provider) => activityOf(state, provider, { store, runtime }), isFull: () => pressure.intakePaused })

@@ -20,6 +20,8 @@ export interface DeliveryRoutesOptions {
   titleOf (provider: string): string
   providerOf (id: string): AgainProvider | undefined
   person (phone: string): Uint8Array
+  /** Whether the provider is known to have kept a message from its person, that it took at `finishedAt`. */
+  keptBack (provider: string, at: { accountKey: number, person: Uint8Array }, finishedAt: number): Promise<boolean>
   /** Signs cursors, bound to who asked for what. */
   cursors: { seal (position: string, bound: string): string, open (cursor: string, bound: string): string }
   wake (accountKey: number): void
@@ -132,9 +134,17 @@ function notRetried (): GatewayError {
   return new GatewayError('GW_CONFLICT', 'Only a delivery that is waiting, unknown, rejected or expired can be tried again; this one was sent, or is on its way.')
 }
 
-async function full (id: string, { store, titleOf }: DeliveryRoutesOptions): Promise<object> {
+async function full (id: string, options: DeliveryRoutesOptions): Promise<object> {
+  const { store, titleOf } = options
   const [row] = await store.read('delivery_by_id', { id })
-  return detailsOf(row as Row, await store.read('calls_of_delivery', { delivery_key: row?.delivery_key as number }), titleOf)
+  return detailsOf({ ...row as Row, ...(await isKept(row as Row, options) && { reason: 'no_sms_consent' }) }, await store.read('calls_of_delivery', { delivery_key: row?.delivery_key as number }), titleOf)
+}
+
+/** A message that the provider took, and keeps from somebody who wants none, as far as that is known. */
+async function isKept (row: Row, { keptBack }: DeliveryRoutesOptions): Promise<boolean> {
+  const { state, reason, person, account_key: accountKey, account_provider: provider, finished_at: finishedAt } = row
+  if (state !== STATE.delivered || reason !== null || row.record_only === 1 || person === null || accountKey === null || provider === null) return false
+  return await keptBack(String(provider), { accountKey: accountKey as number, person: person as Uint8Array }, finishedAt as number)
 }
 
 async function find (store: Store, id: string, caller: { mayUse (shop: string): boolean }): Promise<Row> {

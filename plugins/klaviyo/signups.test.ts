@@ -110,7 +110,8 @@ t.test('C11: who opted out at Klaviyo is never subscribed again, and a message g
   t.equal(await asked(PROFILES), 1, 'no message asks about a person')
   const { causes } = (await app.ask('GET', `/v1/shops/${SHOP}/diagnosis?person=${encodeURIComponent(ADA)}`)).body as { causes: Body[] }
   t.match(causes.filter(({ code }) => code === 'no_sms_consent'), [{ certain: true, sentence: /^The customer wants no SMS, as Klaviyo said/, where: { subject: 'back_in_stock.alert' } }])
-  t.equal(await asked(PROFILES), 1, 'nor does a diagnosis')
+  t.match(await app.delivery('alert-1'), { state: 'delivered', reason: 'no_sms_consent', sentence: 'Klaviyo accepted the message, but the customer has given no SMS consent there, so no text goes out.' })
+  t.equal(await asked(PROFILES), 1, 'nor does a diagnosis or a look at the delivery')
 })
 
 t.test('C11: who is subscribed already is left alone; who has only a profile, or agreed to order updates, is not', async t => {
@@ -125,10 +126,12 @@ t.test('C11: who is subscribed already is left alone; who has only a profile, or
 })
 
 t.test('C11: with double opt-in a person is asked back once, however often they sign up', async t => {
-  const { order, signUp, becomes, consent, asked } = await started(t)
+  const { app, order, signUp, becomes, consent, asked } = await started(t)
   await order('double_opt_in', { on: true })
   await signUp('sign-1')
   await becomes('sign-1', 'delivered', null)
+  await app.delivered(await app.post(anEvent('alert-1')))
+  t.match(await app.delivery('alert-1'), { state: 'delivered', reason: null }, 'what is not known is not said')
   t.match(await consent(), { consent: 'NEVER_SUBSCRIBED' })
   await signUp('sign-2')
   await becomes('sign-2', 'delivered', 'already_on_list')

@@ -267,7 +267,7 @@ export const delivery = (d: Dialect) => ({
 
   // ── views ──
   delivery_by_id: `
-    select d.*, ${AGAIN}, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data,
+    select d.*, ${AGAIN}, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data, e.person,
       s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider, a.account
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
       left join accounts a on a.account_key = ${ACCOUNT}
