@@ -1,6 +1,7 @@
 // Steps of kind `task` as a merchant meets them: a provider made for the tests, whose code waits for orders of the test.
 
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { makeApp, movable, until, type App, type AppOptions, type Body } from '../helpers/app.ts'
 import { writeFolder } from '../helpers/providers.ts'
@@ -103,6 +104,21 @@ function halt (): { reached: Promise<void>, at (): Promise<void>, go (): void } 
   const gone = new Promise<void>(resolve => { go = resolve })
   return { reached, at: () => { reach(); return gone }, go: () => { go() } }
 }
+
+t.test('#76: the code of a task holds nobody\'s credentials, wherever it looks; it asks over its own shop\'s connection', async t => {
+  const w = await world(t)
+  let told = ''
+  w.orders.run.push(async context => {
+    const answer = await context.ask('lists', { account: 'ID-two', shop: 'globex.example' })
+    told = inspect([context, answer], { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
+    return { is: 'done', links: [] }
+  })
+  await begin(w)
+  await ends(w)
+  t.match(told, /account_id: 'ID-one'/)
+  for (const secret of [KEY, Buffer.from(KEY).toString('base64'), w.app.env['KEY_ONE'] as string]) t.notOk(told.includes(secret))
+  t.match((await w.app.received('beacon')).at(-1), { account: 'one', path: '/lists' })
+})
 
 t.test('it goes on by itself: phases and counts are shown, left and come back to; done, it tells its links and the group may send', async t => {
   const w = await world(t)

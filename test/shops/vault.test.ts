@@ -21,7 +21,7 @@ t.test('what is sealed opens at its place, and reads like nothing', async t => {
   t.equal(vault.open(place, vault.seal(place, '')), '')
 })
 
-t.test('it opens at no other place, under no other key or version', async t => {
+t.test('#78: it opens at no other place, under no other key or version', async t => {
   const vault = createVault([k1, k2], personKey)
   const sealed = vault.seal(place, TEXT)
   for (const other of [{ shop: 'globex.example' }, { provider: 'beta' }, { field: 'token' }, { shop: 'acme.example"', provider: '' }]) {
@@ -32,7 +32,7 @@ t.test('it opens at no other place, under no other key or version', async t => {
   t.throws(() => another.open(place, sealed), REFUSED, 'another key of the same id')
 })
 
-t.test('a bit that was changed, or a tag that was cut, is refused', async t => {
+t.test('#79: a bit that was changed, a tag that was cut, or nothing at all is refused', async t => {
   const vault = createVault([k1], personKey)
   const { sealed, ...rest } = vault.seal(place, TEXT)
   for (const at of [0, 11, 12, 27, 28, sealed.length - 1]) {
@@ -43,7 +43,7 @@ t.test('a bit that was changed, or a tag that was cut, is refused', async t => {
   for (const length of [0, 4, 12, 16, 27, 28]) t.throws(() => vault.open(place, { ...rest, sealed: sealed.slice(0, length) }), REFUSED, `${length} bytes`)
 })
 
-t.test('a short tag is no tag: what Node would let pass with four bytes does not open', async t => {
+t.test('#79: a short tag is no tag: what Node would let pass with four bytes does not open', async t => {
   const vault = createVault([k1], personKey)
   const key = Buffer.from(k1.key.reveal(), 'base64url')
   const bound = Buffer.from(JSON.stringify([place.shop, place.provider, place.field, 'k1', 1]))
