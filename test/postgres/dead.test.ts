@@ -128,7 +128,9 @@ t.test('a transaction that does not end is given up, each in a row after twice t
   await standby('gone')
   const writers = async (): Promise<number> => (await query(url, 'select 1 from pg_stat_activity where datname = current_database() and application_name = \'gateway write\'')).length
   const stuck = async (n: number): Promise<void> => {
-    const commit = store.commit([{ name: 'join_instances', params: { now: 0 } }])
+    let commit = store.commit([{ name: 'join_instances', params: { now: 0 } }])
+    // Until the server has read its new setting a commit waits for nobody.
+    while (await Promise.race([commit.then(() => true), sleep(200).then(() => false)])) commit = store.commit([{ name: 'join_instances', params: { now: 0 } }])
     await until(async () => (await query(url, 'select 1 from pg_stat_activity where datname = current_database() and application_name = \'gateway write\' and wait_event = \'SyncRep\'')).length === n)
     later += 2500
     await t.rejects(commit, { code: 'GW_STORE_UNSURE' })
