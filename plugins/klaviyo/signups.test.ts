@@ -92,6 +92,15 @@ t.test('C11: a profile that does not say how it stands is asked for again, and n
   t.equal(await asked(JOBS), 1)
 })
 
+t.test('a look at a person that is refused keeps no message back: none waits for it', async t => {
+  const { app, signUp } = await started(t)
+  await app.fault('klaviyo', { kind: 'status', status: 403, body: { errors: [{ detail: 'no' }] }, headers: { 'content-type': 'application/vnd.api+json' }, match: { path: PROFILES } })
+  await signUp('sign-1')
+  await until(async () => (await app.query("select 1 from calls where request_head = 'GET /api/profiles' and outcome is not null")).length >= 1)
+  await app.delivered(await app.post(anEvent('alert-1')))
+  t.ok(await app.heal('klaviyo') >= 1)
+})
+
 t.test('C11: without consent nothing is asked and nothing recorded', async t => {
   const { signUp, becomes, consent, asked } = await started(t)
   await signUp('sign-1', { sms: false })

@@ -57,6 +57,19 @@ t.test('an add that is answered 5xx may have been acted on: asked once more afte
   t.equal(await app.heal('postscript'), 2, 'each may be a text that asks the customer to opt in')
 })
 
+t.test('another account is connected while an alert waits: the customer is asked there too, once', async t => {
+  const { app, advance, send, becomes, added, asked } = await started(t)
+  await send('alert-1', ADA)
+  await becomes('alert-1', 'waiting', 'opt_in_pending')
+  await until(async () => (await added()).length === 1)
+  await app.ask('PUT', `${POSTSCRIPT}/connection`, { body: { secrets: { shop_key: 'sk_another_0123456789' }, settings: { keyword_id: 'kw_unknown' }, ready: ['back_in_stock', 'preorder'] } })
+  await until(async () => {
+    advance(16 * MINUTE_MS)
+    return (await app.query("select 1 from events where source = '/sources/_subscribers'")).length === 2
+  })
+  t.ok((await asked('GET', PEOPLE)).length >= 2, 'looked up at the new account')
+})
+
 t.test('a customer who signed up without agreeing to be texted is not asked for an alert either', async t => {
   const { signUp, send, becomes, added } = await started(t)
   await signUp('sign-1', ADA, { sms: false })
