@@ -2,8 +2,7 @@
 // hands requests to the current generation.
 
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Config, Fault, Provider, Runtime, Store } from './contract.ts'
+import type { Config, Extensible, Provider, Runtime, Store } from './contract.ts'
 import { Deliver } from './delivery/deliver.ts'
 import { GatewayError } from './errors.ts'
 import { buildGeneration, type Generation } from './generation.ts'
@@ -14,13 +13,16 @@ import { closeGently, Intake } from './intake.ts'
 import { unaccounted } from './jobs/audit.ts'
 import { Jobs } from './jobs/runner.ts'
 import { changes } from './kept.ts'
+import { listenError, modeFaults, urlOf } from './listen.ts'
+import { Outgoing } from './outgoing.ts'
+import { extensionOf, playedSources } from './sourcing.ts'
 import { loadAll, loadSound, type Loaded } from './load.ts'
 import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createRefusals, type Refusal } from './observe/refusals.ts'
 import type { FreeBytes } from './pressure.ts'
 import { playedAt } from './providers/oauth.ts'
-import { startSandbox, type Sandbox } from './providers/sandbox.ts'
+import { startSandbox, type Played, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
 import type { Setup } from './shops/setup/setup.ts'
 import { Shops } from './shops/shops.ts'
@@ -88,7 +90,8 @@ class Process {
   #undo: Array<() => Promise<void>>
   #runtime: Runtime
   #log!: Logger
-  #store!: Store
+  #store!: Store & Extensible
+  #outgoing!: Outgoing
   #vault!: Vault
   #shops!: Shops
   #deliver!: Deliver
@@ -97,7 +100,7 @@ class Process {
   #webhooks!: Webhooks
   #url: string | null = null
   #schemas!: Loaded['schemas']
-  #lookForJobs: () => void = () => {}
+  #jobs!: Jobs
   #metrics!: Metrics
   #intake!: Intake
   #inbox!: Inbox
@@ -126,6 +129,9 @@ class Process {
     this.#store = store
     this.#runtime = runtime
     this.#undo.push(() => this.#store.close())
+    await this.#extend(loaded)
+    this.#outgoing = new Outgoing(this.#runtime, this.#sandboxUrl)
+    this.#undo.push(() => this.#outgoing.close())
     this.#vault = createVault(config.security.encryptionKeys, config.security.personKey)
     this.#shops = new Shops({ store: this.#store, vault: this.#vault, runtime: this.#runtime, config, providers })
     await this.#shops.declare()
@@ -141,45 +147,49 @@ class Process {
     this.#shops.onWork = accounts => { for (const account of accounts) this.#deliver.wake(account) }
     this.#setup = settingUp(this.#parts())
     this.#webhooks = listening(this.#parts())
-    const jobs = this.#jobs()
-    this.#lookForJobs = () => { jobs.look() }
+    const jobs = this.#jobs = this.#working()
+    this.#inbox = this.#receiving()
+    this.#generation = await this.#build(loaded, providers)
     await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
     this.#deliver.start()
     this.#undo.push(() => this.#deliver.stop(0))
-    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily', 'oauth_revoke'])
+    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily', 'oauth_revoke', ...this.#generation.sourcing.recurring])
     this.#undo.push(() => jobs.stop())
-    this.#inbox = this.#receiving()
     const unread = await this.#inbox.start()
     if (unread > 0) this.#log.warn({ inbox: unread }, 'took over what a gateway that was killed was working on')
     this.#undo.push(() => this.#inbox.stop())
-    this.#generation = await this.#build(loaded, providers)
     this.#inbox.use(this.#generation.door, this.#generation.translators)
     const server = await this.#listen(config)
     this.#ready = true
     const url = this.#url = urlOf(server)
     await this.#webhooks.begin()
     for (const line of welcome({ config, url, sandboxUrl: this.#sandboxUrl, schemas: loaded.schemas })) this.#options.out(line)
-    return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reloaded(), close: () => this.#close(server, jobs) }
+    return { url, sandboxUrl: this.#sandboxUrl, reload: () => this.#reloaded(), close: () => this.#close(server) }
+  }
+
+  /** Sources that keep tables have them before anything of theirs runs. */
+  async #extend ({ sources }: Loaded): Promise<void> {
+    for (const source of sources.values()) if (!source.off && source.code.statements) await this.#store.extend(extensionOf(source))
   }
 
   /** The providers as they are reached: at their own addresses, or at the sandbox. */
-  async #withSandbox ({ config, providers }: Loaded): Promise<ReadonlyMap<string, Provider>> {
+  async #withSandbox ({ config, providers, sources }: Loaded): Promise<ReadonlyMap<string, Provider>> {
     if (!config.sandbox.enabled) return providers
-    if (config.sandbox.url === null) await this.#playProviders(config.sandbox.port, providers)
+    if (config.sandbox.url === null) await this.#play(config.sandbox.port, [...providers.values(), ...playedSources(sources.values())])
     this.#sandboxUrl = config.sandbox.url ?? this.#sandbox?.url ?? null
     const own = new Set(config.providers.filter(provider => provider.baseUrl !== null).map(provider => provider.id))
     return new Map([...providers].map(([id, provider]) => [id, own.has(id) ? provider : playedAt(provider, `${this.#sandboxUrl}/${id}`)]))
   }
 
   /** Started once; anew, on its port, when a reload brought other providers or windows, which it would not know else. */
-  async #playProviders (port: number, providers: ReadonlyMap<string, Provider>): Promise<void> {
-    const played = JSON.stringify([...providers.values()].map(({ id, dir, groups }) => [id, dir, groups]))
+  async #play (port: number, all: readonly Played[]): Promise<void> {
+    const played = JSON.stringify(all.map(({ id, dir, groups }) => [id, dir, groups]))
     if (this.#played === played) return
     const before = this.#sandbox
     if (before === null) this.#undo.push(() => this.#sandbox?.close() ?? Promise.resolve())
     await before?.close()
     const at = before?.port ?? port
-    this.#sandbox = await startSandbox({ providers: providers.values(), port: at, wallNow: () => this.#runtime.now() }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at, 'SANDBOX_PORT') })
+    this.#sandbox = await startSandbox({ providers: all, port: at, wallNow: () => this.#runtime.now() }).catch(error => { throw listenError(error as NodeJS.ErrnoException, at, 'SANDBOX_PORT') })
     this.#played = played
   }
 
@@ -189,6 +199,7 @@ class Process {
       runtime: this.#runtime,
       shops: this.#shops,
       fresh: this.#grants,
+      sources: (type, message) => this.#generation.sourcing.check(type, message),
       config, providers,
       sandboxOrigin: this.#sandboxUrl === null ? null : new URL(this.#sandboxUrl).origin,
       paused: () => this.#intake.pressure.sendsPaused,
@@ -205,11 +216,12 @@ class Process {
     })
   }
 
-  #jobs (): Jobs {
+  #working (): Jobs {
     return new Jobs({
       store: this.#store,
       runtime: this.#runtime,
       handlers: jobHandlers(this.#parts()),
+      others: kind => this.#generation.sourcing.job(kind),
       onError: (error, job) => { this.#log.error({ error, job: job?.kind ?? null }, 'a job failed; it is tried again') }
     })
   }
@@ -218,7 +230,7 @@ class Process {
   #parts (): Parts {
     return {
       store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, webhooks: () => this.#webhooks, log: this.#log,
-      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#lookForJobs() }, paused: () => this.#intake.pressure.sendsPaused,
+      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#jobs.look() }, paused: () => this.#intake.pressure.sendsPaused,
       publicUrl: () => this.#config.server.publicUrl ?? (this.#config.sandbox.enabled ? this.#url : null) // on this machine alone: so is the sandbox
     }
   }
@@ -239,7 +251,7 @@ class Process {
   async #build ({ config, schemas, sources }: Loaded, providers: ReadonlyMap<string, Provider>): Promise<Generation> {
     for (const { id, off } of config.sources) if (off) this.#log.warn({ source: id }, 'this source is for the sandbox only, which is off: nothing answers below its address')
     return await buildGeneration({
-      ...this.#parts(), config, schemas, providers, sources, setup: this.#setup, webhooks: this.#webhooks, inbox: this.#inbox, metrics: this.#metrics, ready: () => this.#ready, intake: this.#intake,
+      ...this.#parts(), config, schemas, providers, sources, outgoing: this.#outgoing, sandboxUrl: this.#sandboxUrl, setup: this.#setup, webhooks: this.#webhooks, inbox: this.#inbox, metrics: this.#metrics, ready: () => this.#ready, intake: this.#intake,
       onRefused: refused => { this.#metrics.inboxRefused(refused.source, refused.status); this.#refused(refused) }
     })
   }
@@ -288,6 +300,7 @@ class Process {
   async #swap (loaded: Loaded): Promise<void> {
     const [config, before] = [this.#config, this.#providers]
     const providers = await this.#withSandbox(loaded)
+    await this.#extend(loaded)
     const generation = await this.#build(loaded, providers)
     try {
       // First, so that what is released by a better account goes by the new options and addresses.
@@ -307,38 +320,21 @@ class Process {
     const old = this.#generation
     this.#generation = generation
     this.#inbox.use(generation.door, generation.translators)
+    await this.#jobs.ensure(generation.sourcing.recurring)
     await old.close()
   }
 
   /** Takes nothing new, ends what is in flight, closes. */
-  async #close (server: Server, jobs: Jobs): Promise<void> {
+  async #close (server: Server): Promise<void> {
     this.#ready = false
     await this.#reloading
     const closed = closeGently(server)
-    await Promise.all([jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), this.#grants.close(), closed])
+    await Promise.all([this.#jobs.stop(), this.#inbox.stop(), this.#deliver.stop(STOP_SENDS_MS), this.#grants.close(), closed])
     await this.#generation.close()
+    await this.#outgoing.close()
     await this.#store.close()
     this.#intake.pressure.stop()
     await this.#sandbox?.close()
     this.#log.flush()
   }
-}
-
-/** Whether messages go to the sandbox or to the real providers does not change while it runs. */
-function modeFaults ({ config, files }: Loaded, { sandbox: now }: Config): Fault[] {
-  const changed = (['enabled', 'url'] as const).filter(key => config.sandbox[key] !== now[key])
-  if (changed.length === 0) return []
-  const { file, faults } = files.read(config.file, { substitute: true })
-  return file === null ? faults : changed.map(key => file.fault('GW_CONFIG_VALUE', `/sandbox/${key}`, 'whether messages go to the sandbox or to the real providers does not change while it runs', 'Start the gateway anew, or leave it as it was started.'))
-}
-
-function urlOf (server: Server): string {
-  const { address, port, family } = server.address() as AddressInfo
-  const host = address === '0.0.0.0' || address === '::' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
-  return `http://${host}:${port}`
-}
-
-function listenError (error: NodeJS.ErrnoException, port: number, variable: string): Error {
-  if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return error
-  return new GatewayError('GW_LISTEN', `Port ${port} ${error.code === 'EACCES' ? 'may not be used by this user' : 'is in use'}; in the shipped config ${variable} sets it.`, { cause: error })
 }

@@ -1,7 +1,7 @@
 // The types that the parts of the gateway, and the plugins, agree on. No behaviour lives here.
 // Times: `…At` are epoch milliseconds, `…Ms` durations in milliseconds; RFC 3339 only at the outside.
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Code } from './errors.ts'
 import type { Reason } from './reasons.ts'
 
@@ -710,13 +710,13 @@ export interface SourceEvent { id: string, type: string, timeAt: number, data: R
 
 /** What a source makes of a row of its inbox. `reason` is a code in snake_case, `detail` a sentence. */
 export type Translated =
-  | { is: 'events', events: SourceEvent[], reason?: string, detail?: string }
-  /** Understood, and nothing follows from it. */
-  | { is: 'recorded', reason: string, detail: string }
+  | { is: 'events', events: SourceEvent[], reason?: string, detail?: string, /** Statements of its own, in the unit that ends the row. */ steps?: Step[] }
+  /** Understood, and no event follows from it. */
+  | { is: 'recorded', reason: string, detail: string, steps?: Step[] }
   /** Not understood: a person looks at it. */
   | { is: 'parked', reason: string, detail: string }
 
-/** The code of a source's folder. */
+/** The code of a source's folder. All but id and events is optional; what translates has routes, and the other way round. */
 export interface SourceCode {
   id: string
   /** JSON Schema of its options in gateway.config.yaml: an object, closed; defaults are applied. */
@@ -726,12 +726,127 @@ export interface SourceCode {
   /** Types of the events it makes: each must be declared under event_types. */
   events: readonly string[]
   /** Routes below /webhooks/<id>. No API key is asked for there: the code proves who is calling. Bodies are Buffers, as they came. */
-  routes (app: FastifyInstance, context: InboundContext): void | Promise<void>
+  routes? (app: FastifyInstance, context: InboundContext & SourceContext): void | Promise<void>
   /**
    * Called once what was received is on disk; again after a crash, so it must give the same. All its events are accepted in one unit, or
    * none; but of one that was accepted before with other data the first stays, and the others enter all the same.
    */
-  translate (received: Received, context: Omit<InboundContext, 'receive'>): Translated | Promise<Translated>
+  translate? (received: Received, context: SourceContext): Translated | Promise<Translated>
+  /**
+   * SQL of its own, by names that begin with its id. Its tables begin so too; their migrations lie beside it:
+   * migrations/NNNN_name.sqlite.sql and NNNN_name.postgres.sql. Parameters whose names do not tell that they are numbers are cast.
+   */
+  statements? (dialect: Dialect): Record<string, string>
+  /** What is written beside an event of a type, in the unit that accepts it. Of a repeat no row of events has its `key`: conditions on that are in the SQL. */
+  consumes?: Readonly<Record<string, (event: Entering, context: SourceContext) => Step[]>>
+  /** What is done later or long, by kind. At least once, on one instance at a time; those of `recurring` always have a job, whose unique key is the kind. */
+  jobs?: Readonly<Record<string, (job: SourceJob, context: SourceContext) => Promise<{ afterMs: number, cursor?: string | null } | null>>>
+  recurring?: readonly string[]
+  /** Asked before each send of a message of that type, whoever made its event, after the core's own checks. */
+  checks?: Readonly<Record<string, (message: Message, context: SourceContext) => Promise<Verdict>>>
+  /** Routes below /v1/shops/:shop/<id>, each with its scope; the caller may use the shop, and it exists: `context.shopOf(request)`. */
+  api? (app: FastifyInstance, context: SourceContext): void | Promise<void>
+  /** What it keeps of people and shops, when that is to be erased or handed out. */
+  privacy?: SourcePrivacy
+}
+
+/** An event on its way in, for what else is written in its unit. */
+export interface Entering {
+  /** Key of its row. */
+  key: number
+  /** The gateway's own id. */
+  id: string
+  shop: { key: number, id: string }
+  type: string
+  source: string
+  sourceId: string
+  timeAt: number
+  receivedAt: number
+  /** Keyed hash of the phone number of the person concerned. */
+  person: Uint8Array | null
+  data: Record<string, unknown>
+}
+
+/** A message that is about to be sent. */
+export interface Message {
+  shop: { key: number, id: string }
+  type: string
+  source: string
+  sourceId: string
+  timeAt: number
+  person: Uint8Array | null
+  data: Record<string, unknown>
+}
+
+/** `attempts`: 1 for the first time. `cursor`: what it said last. */
+export interface SourceJob { uniqueKey: string, attempts: number, cursor: string | null }
+
+/** A shop as sources see it. */
+export interface SourceShop { key: number, id: string, name: string, domain: string, plan: string, /** What its plan can do. */ capabilities: readonly string[] }
+
+/** Who is to be erased or told about: by any of these. */
+export interface Who { persons: Uint8Array[], /** Lower case. */ emails: string[], customerIds: string[], orderIds: string[] }
+
+export interface SourcePrivacy {
+  /** Idempotent: it may be asked again after a crash. */
+  redact (who: Who, shopKey: number, context: SourceContext): Promise<void>
+  /** JSON of all that it keeps about them. */
+  export (who: Who, shopKey: number, context: SourceContext): Promise<unknown>
+  forgetShop (shopKey: number, context: SourceContext): Promise<void>
+}
+
+/** What became of events that a source made: all of them are on disk, or one was refused and none is. */
+export type Made = { is: 'accepted', events: Array<{ sourceId: string, status: string }> } | { is: 'refused', sourceId: string | null, code: string, message: string }
+
+/** What a source may use. Times are epoch milliseconds. */
+export interface SourceContext {
+  id: string
+  options: Record<string, unknown>
+  /** Clear text, each one or several, in rotation; never logged. */
+  secrets: Record<string, string[]>
+  publicUrl: string | null
+  /** Where its own sandbox.ts is played; null where the sandbox is off, or it has none. */
+  sandboxUrl: string | null
+  now (): number
+  /** Milliseconds that never run backwards. */
+  mono (): number
+  /** 0 ≤ x < 1. */
+  random (): number
+  /** `prefix` + UUIDv7. */
+  newId (prefix: `${string}_`): string
+  /** Whether this source, or another one, has a statement of that name. */
+  has (name: string): boolean
+  /** One of its own queries, of another source, or of the few the core lends (`opt_out_of`, `message_ends`). */
+  read (name: string, params: Record<string, Value>): Promise<Row[]>
+  /** A unit of work. Throws GW_STORE_FAILED, and then nothing of it is kept. */
+  commit (steps: Step[]): Promise<StepResult[]>
+  /** Keyed hash that stands for a person: of a phone number in E.164, or of an e-mail address in lower case. */
+  person (text: string): Uint8Array
+  shop (id: string): Promise<SourceShop | null>
+  shopByKey (key: number): Promise<SourceShop | null>
+  /** Of a request below /v1/shops/:shop/<id>. */
+  shopOf (request: FastifyRequest): SourceShop
+  /** Id of the API key. */
+  callerOf (request: FastifyRequest): string
+  /** All of the events, at most 1,000, with `steps` in the same unit, or none of both. A repeat of an event enters nothing, and its steps are run. Throws GW_STORE_FAILED, also where an id was taken at this very moment. */
+  accept (events: ReadonlyArray<SourceEvent & { shop: string }>, steps: Step[]): Promise<Made>
+  /** How many more messages of a type may be made just now, so that what waits for the shop's provider is gone in five minutes. `waiting`: so many wait. Null provider: none is chosen or set up, and they would be held. */
+  ahead (shopKey: number, type: string): Promise<{ room: number, waiting: number, provider: string | null, held: string | null }>
+  /** Milliseconds until so many more messages of a type were sent, behind what waits already; null where nobody can say. */
+  duration (shopKey: number, type: string, messages: number): Promise<number | null>
+  /** Messages of events of its own (ids as it gave them, of one shop) that nobody works on just now are not sent: they are rejected with the reason. Returns how many. */
+  withdraw (shopKey: number, sourceIds: readonly string[], reason: Reason): Promise<number>
+  /** A step that makes one of its jobs due, no later than that; there is one of each kind and key. */
+  job (kind: string, uniqueKey: string, dueAt: number): Step
+  /** A job was put: no reason to wait for the next look, here and on other instances. */
+  look (): void
+  audit (entry: { actor: string, action: string, shop: string | null, subject: string | null }): Step
+  /** An HTTP request to a public https address, or to the sandbox. Never throws; `path` of the request is added to `baseUrl`. */
+  send (baseUrl: string, request: { method: string, path: string, headers: Record<string, string>, body: string | null }, credentials?: Record<string, string>, capBytes?: number): Promise<Answer>
+  /** Encrypts, bound to a place such as a shop and a name; opens only what was sealed for the same place. */
+  seal (text: string, place: string): { key_id: string, version: number, sealed: Uint8Array }
+  open (sealed: { key_id: string, version: number, sealed: Uint8Array }, place: string): string | null
+  warn (fields: object, message: string): void
 }
 
 // ── sandbox ────────────────────────────────────────────────────────────────────────────────────
@@ -771,6 +886,30 @@ export interface SandboxEntry {
 export type Value = string | number | null | Uint8Array
 export type Row = Record<string, Value>
 
+/** The few words in which the databases differ, so that most statements have one text for all of them. */
+/** What JSON lists and parameters hold, as PostgreSQL calls it. */
+export type SqlType = 'bigint' | 'text' | 'bytea'
+
+export interface Dialect {
+  /** The smaller of two values. */
+  least (a: string, b: string): string
+  /** Equality by which null equals null. */
+  same (a: string, b: string): string
+  differs (a: string, b: string): string
+  /** A condition as 1 or 0. */
+  flag (condition: string): string
+  /** A JSON list in a parameter, for `in`. */
+  listed (param: string, type: SqlType): string
+  /** The same as a table with one column, `value`. */
+  each (param: string, type: SqlType): string
+  /** A JSON object with the members of another one put over its own. */
+  merged (object: string, other: string): string
+  /** Epoch milliseconds, for what instances must agree on. */
+  now: string
+  /** Rows that another transaction works on are passed over. */
+  skipLocked: string
+}
+
 /** A named statement with its parameters. Conditions are in its SQL; nothing of JavaScript runs between two steps. */
 export interface Step { name: string, params: Record<string, Value> }
 
@@ -803,6 +942,15 @@ export interface Store {
   healthy (): boolean
   /** Waits for what was given, gives up its accounts, then closes. */
   close (): Promise<void>
+}
+
+/** Tables and statements of a source: names begin with `prefix`. `migrations`: absolute path of their folder, null where it has none. */
+export interface StoreExtension { prefix: string, migrations: string | null, statements (dialect: Dialect): Record<string, string> }
+
+/** A database that takes further tables. */
+export interface Extensible {
+  /** Adds tables and statements to its own; what it has already is left alone. Throws GW_STORE_NEWER, GW_STORE_UNUSABLE. */
+  extend (extension: StoreExtension): Promise<void>
 }
 
 export type Keyed = 'events' | 'deliveries' | 'calls' | 'jobs' | 'inbox'
@@ -850,5 +998,5 @@ export interface Runtime {
   /** 0 ≤ x < 1. */
   random (): number
   /** `prefix` + UUIDv7. */
-  id (prefix: 'evt_' | 'dlv_' | 'con_' | 'job_' | 'req_' | 'inb_'): string
+  id (prefix: `${string}_`): string
 }

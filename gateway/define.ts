@@ -4,9 +4,9 @@ import { GatewayError } from './errors.ts'
 import type { ProviderCode, SourceCode } from './contract.ts'
 
 export type {
-  Answer, Ask, FoundAnswer, InboundContext, LimitGroup, LostRequest, MappingScope, PreparedRequest, ProviderCode, Received, Reconciled,
-  Outcome, SandboxContext, SandboxEntry, SandboxPlugin, SetupTask, SourceCode, SourceEvent, TaskCheckContext, TaskContext, TaskLink, TaskResult,
-  Translated, Verdict, Window
+  Answer, Ask, Dialect, Entering, FoundAnswer, InboundContext, LimitGroup, LostRequest, Made, MappingScope, Message, PreparedRequest, ProviderCode, Received, Reconciled, Row,
+  Outcome, SandboxContext, SandboxEntry, SandboxPlugin, SetupTask, SourceCode, SourceContext, SourceEvent, SourceJob, SourcePrivacy, SourceShop, Step, StepResult, TaskCheckContext, TaskContext, TaskLink, TaskResult,
+  Translated, Value, Verdict, Who, Window
 } from './contract.ts'
 
 /** What is kept of a call from outside: a larger body is not, so hand it to `receive` as null. */
@@ -44,20 +44,28 @@ export function defineProvider (code: ProviderCode): Readonly<ProviderCode> {
   return Object.freeze({ ...code })
 }
 
-const SOURCE_MEMBERS: ReadonlySet<string> = new Set(['id', 'options', 'secrets', 'events', 'routes', 'translate'])
+const SOURCE_FUNCTIONS = ['routes', 'translate', 'statements', 'api'] as const
+const SOURCE_TABLES = ['consumes', 'jobs', 'checks'] as const
+const SOURCE_MEMBERS: ReadonlySet<string> = new Set(['id', 'options', 'secrets', 'events', 'recurring', 'privacy', ...SOURCE_FUNCTIONS, ...SOURCE_TABLES])
+const PRIVACY = ['redact', 'export', 'forgetShop'] as const
+const isFunction = (value: unknown): boolean => typeof value === 'function'
 
 /**
- * The default export of a source's index.ts: its routes below /webhooks/<id>, and how what came in becomes events.
- * Throws GW_SOURCE_CODE for a member that is missing, not known, or of another kind.
+ * The default export of a source's index.ts: what comes in from outside and becomes events, and what is kept, done later and asked about them.
+ * Throws GW_SOURCE_CODE for a member that is not known, or of another kind.
  */
 export function defineSource (code: SourceCode): Readonly<SourceCode> {
   const wrong = (what: string): never => { throw new GatewayError('GW_SOURCE_CODE', what) }
-  const { id, options, secrets, events, routes, translate } = code
+  const { id, options, secrets, events, recurring, privacy } = code
   if (typeof id !== 'string' || id === '') wrong('defineSource needs the id of the folder')
   for (const name of Object.keys(code)) if (!SOURCE_MEMBERS.has(name)) wrong(`"${name}" is no member of a source; there are: ${[...SOURCE_MEMBERS].join(', ')}`)
-  for (const [name, member] of Object.entries({ routes, translate })) if (typeof member !== 'function') wrong(`"${name}" must be a function`)
+  for (const name of SOURCE_FUNCTIONS) if (code[name] !== undefined && !isFunction(code[name])) wrong(`"${name}" must be a function`)
+  for (const name of SOURCE_TABLES) if (code[name] !== undefined && !(isObject(code[name]) && Object.values(code[name]).every(isFunction))) wrong(`"${name}" must be functions by name`)
+  if (code.translate !== undefined && code.routes === undefined) wrong('"translate" needs "routes", which receive what is to be translated')
   if (secrets !== undefined && !isNames(secrets)) wrong('"secrets" must be a list of names')
   if (!isNames(events)) wrong('"events" must be a list of the event types it makes; an empty one where it makes none')
+  if (recurring !== undefined && !(isNames(recurring) && recurring.every(kind => code.jobs?.[kind] !== undefined))) wrong('"recurring" must be a list of kinds that "jobs" has')
+  if (privacy !== undefined && !PRIVACY.every(name => isFunction(privacy[name]))) wrong(`"privacy" must have the functions ${PRIVACY.join(', ')}`)
   if (options !== undefined && (options?.type !== 'object' || options.additionalProperties !== false)) wrong('"options" must be a JSON Schema of a closed object: type object, additionalProperties false')
   return Object.freeze({ ...code })
 }

@@ -17,6 +17,7 @@ import { inboundsOf } from './inbound.ts'
 import type { Intake } from './intake.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
+import type { Outgoing } from './outgoing.ts'
 import type { Grants } from './shops/oauth/grants.ts'
 import { oauthRoutes } from './shops/oauth/routes.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
@@ -32,6 +33,8 @@ import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
 import type { LoadedSource } from './sources/load.ts'
 import { inboxRoutes } from './sources/routes.ts'
+import { sourceRoutes } from './source-routes.ts'
+import { sourcing, type Sourcing } from './sourcing.ts'
 import { webhookRoutes, type Inbound } from './sources/webhooks.ts'
 import { isKeptBack, optedOutAt } from './subscribers/consent.ts'
 import { CHECK_ACTION, subscriberRoutes } from './subscribers/routes.ts'
@@ -41,6 +44,9 @@ export interface GenerationParts {
   schemas: ReadonlyMap<string, EventSchema>
   providers: ReadonlyMap<string, Provider>
   sources: ReadonlyMap<string, LoadedSource>
+  outgoing: Outgoing
+  /** Where what is played of providers and sources is reached; null where nothing is. */
+  sandboxUrl: string | null
   store: Store
   runtime: Runtime
   vault: Vault
@@ -68,7 +74,7 @@ export interface GenerationParts {
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Answers requests; built anew at a reload, swapped in at once. The inbox works on through its door and with its sources. */
-export interface Generation { handler: RequestHandler, door: Door, translators: ReadonlyMap<string, Translator>, close (): Promise<void> }
+export interface Generation { handler: RequestHandler, door: Door, translators: ReadonlyMap<string, Translator>, sourcing: Sourcing, close (): Promise<void> }
 
 export async function buildGeneration (parts: GenerationParts): Promise<Generation> {
   const { config, runtime, log } = parts
@@ -80,12 +86,16 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
   if (parts.onRoute) app.addHook('onRoute', parts.onRoute)
   // Shared by all that comes after it; the routes keep their parsers to themselves.
   app.register(fastifyPlugin(async scope => { authenticate(scope, config.security.apiKeys) }, { name: 'authentication', fastify: '5.x' }))
-  const entrance = door(parts)
-  const { inbounds, translators } = inboundsOf(parts)
-  app.register(async scope => { routes(scope, parts, entrance, inbounds) })
+  const atWork: Sourcing = sourcing({ ...parts, door: () => entrance })
+  const entrance = door(parts, atWork)
+  const { inbounds, translators } = inboundsOf({ ...parts, working: atWork.working })
+  app.register(async scope => {
+    routes(scope, parts, entrance, inbounds)
+    sourceRoutes(scope, { working: atWork.working, shops: parts.shops })
+  })
   await app.ready()
   // The listener is not this one's: it outlives the generation and hands requests over.
-  return { handler: (request, response) => { app.routing(request, response) }, door: entrance, translators, close: () => app.close() }
+  return { handler: (request, response) => { app.routing(request, response) }, door: entrance, translators, sourcing: atWork, close: () => app.close() }
 }
 
 function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, inbounds: readonly Inbound[]): void {
@@ -160,13 +170,15 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   app.get('/metrics', { config: { scope: 'public' } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 }
 
-function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics }: GenerationParts): Door {
+function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics, look }: GenerationParts, { consumers }: Sourcing): Door {
   const routeOf = (state: ShopState, queue: Queue) => ({ shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held ?? deliver.heldReason(queue.accountKey) })
   return new Door({
     store,
     runtime,
     config,
     schemas,
+    consumers,
+    look,
     person: phone => vault.fingerprint('person', phone),
     wake: accountKey => { deliver.wake(accountKey) },
     onReceipt: (type, status) => { metrics.event(type, status) },

@@ -1,15 +1,16 @@
 // Who is called from outside, and with what they are given: sources, and providers that have call-back routes.
 
-import type { Config, InboundContext, Provider, ProviderWebhooks, Runtime, Secret } from './contract.ts'
+import type { Config, InboundContext, Provider, ProviderWebhooks, Runtime, Secret, SourceContext } from './contract.ts'
 import type { Logger } from './observe/log.ts'
 import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
-import type { LoadedSource } from './sources/load.ts'
 import type { Inbound } from './sources/webhooks.ts'
+import type { Working } from './sourcing.ts'
 
 export interface InboundParts {
   config: Config
-  sources: ReadonlyMap<string, LoadedSource>
+  /** Sources as they work. */
+  working: ReadonlyMap<string, Working>
   providers: ReadonlyMap<string, Provider>
   inbox: Inbox
   webhooks: Webhooks
@@ -21,23 +22,23 @@ export interface InboundParts {
 export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], translators: Map<string, Translator> } {
   const inbounds: Inbound[] = []
   const translators = new Map<string, Translator>()
-  for (const { id, code, options, off } of parts.sources.values()) {
-    if (off) continue
-    const secrets = parts.config.sources.find(source => source.id === id)?.secrets ?? {}
-    const context = contextOf(id, options, secrets, 'received', parts)
-    inbounds.push({ id, routes: code.routes, context })
-    translators.set(id, { id, translate: code.translate, context })
+  for (const [id, { source: { code }, context }] of parts.working) {
+    const { routes, translate } = code
+    const receive: InboundContext['receive'] = received => parts.inbox.receive(id, 'received', received)
+    if (routes) inbounds.push({ id, routes: app => routes(app, Object.assign(Object.create(context) as SourceContext, { receive })) })
+    if (translate) translators.set(id, { id, translate: received => translate(received, context) })
   }
   for (const { id, code, comingSoon, options } of parts.providers.values()) {
     const secrets = parts.config.providers.find(provider => provider.id === id)?.secrets ?? {}
-    if (code.routes && !comingSoon) inbounds.push({ id, routes: code.routes, context: contextOf(id, options, secrets, 'recorded', parts) })
+    const { routes } = code
+    if (routes && !comingSoon) inbounds.push({ id, routes: app => routes(app, contextOf(id, options, secrets, 'recorded', parts)) })
   }
   for (const provider of parts.providers.values()) {
     const { id, comingSoon, options } = provider
     if (!tells(provider) || comingSoon) continue
     const context = contextOf(id, options, {}, 'received', parts)
-    inbounds.push({ id, routes: app => { parts.webhooks.routes(app, provider, context) }, context })
-    translators.set(id, { id, translate: received => parts.webhooks.understood(received, provider), context })
+    inbounds.push({ id, routes: app => { parts.webhooks.routes(app, provider, context) } })
+    translators.set(id, { id, translate: received => parts.webhooks.understood(received, provider) })
   }
   return { inbounds, translators }
 }

@@ -1,6 +1,6 @@
 // One gateway among those that share a store: which accounts are its own, and what the others tell it.
 
-import { SLOTS, type Config, type News, type Runtime, type Store, type StoreEvents } from './contract.ts'
+import { SLOTS, type Config, type Extensible, type News, type Runtime, type Store, type StoreEvents } from './contract.ts'
 import type { Deliver } from './delivery/deliver.ts'
 import type { Jobs } from './jobs/runner.ts'
 import type { Logger } from './observe/log.ts'
@@ -8,7 +8,7 @@ import type { Shops } from './shops/shops.ts'
 import { openSqlite } from './store/sqlite.ts'
 
 /** The store of the config, and the time to go by: instances that share a database go by its clock, unless they are `given` another. */
-export async function openStore (config: Config['store'], { runtime, given, log }: { runtime: Runtime, given: boolean, log: Logger }): Promise<{ store: Store, runtime: Runtime }> {
+export async function openStore (config: Config['store'], { runtime, given, log }: { runtime: Runtime, given: boolean, log: Logger }): Promise<{ store: Store & Extensible, runtime: Runtime }> {
   if (config.allowDataLoss) log.warn('store.allow_data_loss: a power cut may lose what was accepted')
   if (config.driver === 'sqlite') return { store: openSqlite({ path: config.path, now: runtime.now, synchronous: config.synchronous }), runtime }
   const { openPostgres } = await import('./store/postgres/store.ts') // an embedded store needs no driver

@@ -346,7 +346,7 @@ async function routes (): Promise<RouteOptions[]> {
   const none = {} as never
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: none, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, setup: none, grants: none, webhooks: none, publicUrl: () => null, look () {}, metrics: none, log: none,
+    schemas: nothing, providers: nothing, sources: nothing, outgoing: {} as never, sandboxUrl: null, inbox: none, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: none, runtime: systemRuntime(), vault: none, shops: none, deliver: none, setup: none, grants: none, webhooks: none, publicUrl: () => null, look () {}, metrics: none, log: none,
     ready: () => true,
     onRefused () {},
     onRoute (route: RouteOptions) { found.push(route) }

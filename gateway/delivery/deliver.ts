@@ -5,7 +5,6 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { slotOf, type Answer, type Config, type PreparedRequest, type Provider, type Row, type Step, type Store } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
-import type { Fresh } from '../shops/oauth/fresh.ts'
 import type { Shops } from '../shops/shops.ts'
 import type { OpenAccount } from './account.ts'
 import { Accounts } from './accounts.ts'
@@ -32,11 +31,10 @@ const HAND_OVER_MS = 20
 
 export type { Attempt } from './fly.ts'
 
-export interface DeliverOptions extends ChannelOptions {
+export interface DeliverOptions extends ChannelOptions, Pick<PrepareOptions, 'fresh' | 'sources'> {
   store: Store
   shops: Shops
   providers: ReadonlyMap<string, Provider>
-  fresh?: Fresh
   /** True: nothing is claimed and nothing sent, since what comes of it could not be recorded. */
   paused (): boolean
   onAttempt (attempt: Attempt): void

@@ -50,11 +50,11 @@ export interface ForecastOptions {
 /** What waits in a queue, by priority. */
 interface Backlog { counts: number[], lastDueAt: number, atLeast: boolean }
 
-/** How much waits in queues, whatever else waits on their accounts, in the order given. `atLeast`: there may be more. */
-export async function waitingIn (queues: ReadonlyArray<Pick<ForecastQueue, 'key'>>, { store }: Pick<ForecastOptions, 'store'>): Promise<Array<{ waiting: number, atLeast: boolean }>> {
+/** How much waits in queues, whatever else waits on their accounts, in the order given. `atLeast`: there may be more. Counted up to `most` of each. */
+export async function waitingIn (queues: ReadonlyArray<Pick<ForecastQueue, 'key'>>, { store }: Pick<ForecastOptions, 'store'>, most = WAITING_MAX): Promise<Array<{ waiting: number, atLeast: boolean }>> {
   const told: Array<{ waiting: number, atLeast: boolean }> = []
   for (const { key } of queues) {
-    const { counts, atLeast } = await backlogOf(key, { left: WAITING_MAX }, { store })
+    const { counts, atLeast } = await backlogOf(key, { left: most }, { store })
     told.push({ waiting: sum(counts), atLeast })
   }
   return told

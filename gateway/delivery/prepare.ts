@@ -1,6 +1,6 @@
 // A claimed delivery becomes a flight, with its request and its place in the windows, or ends without a call.
 
-import type { Config, MappingScope, PreparedRequest, Provider, Row, Runtime, Step, Store } from '../contract.ts'
+import type { Config, MappingScope, Message, PreparedRequest, Provider, Row, Runtime, Step, Store, Verdict } from '../contract.ts'
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { sentence, type Reason } from '../reasons.ts'
@@ -65,6 +65,8 @@ export interface PrepareOptions {
   runtime: Runtime
   shops: Shops
   config: Config
+  /** Whether sources let a message of the type go. */
+  sources?: ((type: string, message: Message) => Promise<Verdict>) | undefined
   /** Renews credentials that end by themselves. */
   fresh?: Fresh | undefined
   lane (account: OpenAccount, provider: Provider, group: string): Promise<Gate>
@@ -100,7 +102,8 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const stale = options.fresh?.now({ ...connection, secrets }, state.shop.key) ?? null
   if (stale !== null) return rest(row, stale, null, now, options)
   const scope = scopeOf(row, state, connection)
-  const verdict = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)
+  const ours = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)
+  const verdict = ours.is === 'go' && options.sources ? await options.sources(row.type as string, messageOf(row, state, scope)) : ours
   switch (verdict.is) {
     case 'defer': return rest(row, verdict.reason, null, Math.max(verdict.untilAt, now + DEFERRED_AT_LEAST_MS), options)
     case 'hold': return rest(row, verdict.reason, null, now + AGAIN_MS, options)
@@ -124,6 +127,10 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
     return rest(row, 'looking_up', null, now + ADDING_AGAIN_MS, options)
   }
   return { ...(adds && { adds }), row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds }
+}
+
+function messageOf (row: Row, { shop }: ShopState, { data, event }: MappingScope): Message {
+  return { shop: { key: shop.key, id: shop.id }, type: event.type, source: event.source, sourceId: row.source_id as string, timeAt: row.time_at as number, person: row.person as Uint8Array | null, data }
 }
 
 /** Its person has to be looked up, has not opted in, or is not to be told. */

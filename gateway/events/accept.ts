@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Config, Detail, EventTypeConfig, GatewayEvent, RecordedTypeConfig, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
+import type { Config, Detail, Entering, EventTypeConfig, GatewayEvent, RecordedTypeConfig, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
 import { PRIORITY, STATE } from '../contract.ts'
 import type { Code } from '../errors.ts'
 import { stateOfRow, type Reason } from '../reasons.ts'
@@ -14,6 +14,8 @@ import type { EventSchema } from './schemas.ts'
 const EVENT_CAP_BYTES = 64 * 1024
 /** Events of a batch that are looked at in one go; then others have their turn, a webhook above all. */
 const GO = 50
+/** Statements that make a job due. */
+const JOB = /^put_(background_)?job/
 
 /** What became of one event. `error` only where it was refused. */
 export interface Receipt {
@@ -37,6 +39,10 @@ export interface DoorOptions {
   shopKey (shop: string): number | null | Promise<number | null>
   /** Stands for a person: a keyed hash of the phone number. */
   person (phone: string): Uint8Array
+  /** What is written beside an event of a type, in its own unit. */
+  consumers?: ReadonlyMap<string, ReadonlyArray<(event: Entering) => Step[]>>
+  /** A job was put beside an event. */
+  look? (): void
   /** Something is due on this account. */
   wake (accountKey: number): void
   /** Told of every event: its type, `unknown` where it is none of ours, and what became of it. */
@@ -125,6 +131,7 @@ export class Door {
       text,
       steps: [
         this.#eventStep(event, eventKey, eventId, route.shopKey, now, text),
+        ...this.#consumed(event, eventKey, eventId, route.shopKey, now),
         { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: deliveryId, event_key: eventKey, queue_key: route.queueKey, state: STATE.waiting, reason: null, priority: PRIORITY[type.kind], due_at: now, expires_at: event.timeAt + type.expiresAfterMs, created_at: now, finished_at: null } }
       ],
       going: { route, deliveryId }
@@ -135,11 +142,19 @@ export class Door {
     if (shopKey === null) return noShop(event)
     const { store, runtime } = this.#o
     const eventId = runtime.id('evt_')
-    return { at, event, shopKey, eventId, text, steps: [this.#eventStep(event, store.nextKey('events'), eventId, shopKey, runtime.now(), text)], going: null }
+    const [eventKey, now] = [store.nextKey('events'), runtime.now()]
+    return { at, event, shopKey, eventId, text, steps: [this.#eventStep(event, eventKey, eventId, shopKey, now, text), ...this.#consumed(event, eventKey, eventId, shopKey, now)], going: null }
   }
 
   #eventStep (event: GatewayEvent, eventKey: number, id: string, shopKey: number, now: number, text: string): Step {
     return { name: 'insert_event', params: { event_key: eventKey, id, shop_key: shopKey, source: event.source, source_id: event.id, type: event.type, time_at: event.timeAt, received_at: now, person: this.#person(event), data: text } }
+  }
+
+  #consumed (event: GatewayEvent, key: number, id: string, shopKey: number, now: number): Step[] {
+    const consumers = this.#o.consumers?.get(event.type)
+    if (consumers === undefined) return []
+    const { shop, type, source, id: sourceId, timeAt, data } = event
+    return consumers.flatMap(consumer => consumer({ key, id, shop: { key: shopKey, id: shop }, type, source, sourceId, timeAt, receivedAt: now, person: this.#person(event), data }))
   }
 
   async #write (admitted: Admitted[], receipts: Receipt[]): Promise<void> {
@@ -173,6 +188,7 @@ export class Door {
     const accounts = new Set<number>()
     for (const { going } of made) if (going !== null && going.route.accountKey !== null && !going.route.held) accounts.add(going.route.accountKey)
     for (const account of accounts) this.#o.wake(account)
+    if (made.some(({ steps }) => steps.some(({ name }) => JOB.test(name)))) this.#o.look?.()
   }
 
   /**

@@ -8,6 +8,8 @@ const AT_ONCE = 20
 /** Of these places. One is left to either sort, however many of the other there are. */
 const MOST = { claim_jobs: AT_ONCE - 1, claim_background_jobs: 5 } as const
 const FAILED_AFTER_MS = 30_000
+/** One that nobody here can run is left: who can may be there again. */
+const UNKNOWN_AFTER_MS = 10 * 60_000
 const STORE_AGAIN_MS = 1000
 /** How often it is looked for jobs of instances that are gone, and for those of this one that nobody runs. */
 const ADOPT_MS = 10_000
@@ -27,7 +29,7 @@ export interface Job {
 export type JobResult = { dueAt: number, cursor?: string | null } | null
 export type JobHandler = (job: Job) => Promise<JobResult>
 
-export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, /** `job` is null where none could be claimed. */ onError (error: unknown, job: Job | null): void }
+export interface JobsOptions { store: Store, runtime: Runtime, handlers: Record<string, JobHandler>, /** For kinds that change while it runs. */ others?(kind: string): JobHandler | undefined, /** `job` is null where none could be claimed. */ onError (error: unknown, job: Job | null): void }
 
 /** By what they are claimed: those that somebody waits for, and those that nobody does. */
 type Sort = keyof typeof MOST
@@ -52,10 +54,15 @@ export class Jobs {
 
   /** Makes sure that each recurring job exists, then runs what is due. */
   async start (recurring: string[]): Promise<void> {
-    const { store, runtime } = this.#o
     await this.#adopt()
-    await store.commit(recurring.map(kind => ({ name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: kind, account_key: null, delivery_key: null, due_at: runtime.now(), now: runtime.now() } })))
+    await this.ensure(recurring)
     this.#tick()
+  }
+
+  /** Makes sure that there is a job of each of these kinds. */
+  async ensure (recurring: readonly string[]): Promise<void> {
+    const { store, runtime } = this.#o
+    if (recurring.length > 0) await store.commit(recurring.map(kind => ({ name: 'put_job', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: kind, account_key: null, delivery_key: null, due_at: runtime.now(), now: runtime.now() } })))
   }
 
   /** Claims nothing more, and waits for what runs. */
@@ -142,10 +149,11 @@ export class Jobs {
   }
 
   async #run (job: Job): Promise<void> {
-    const { store, runtime, handlers, onError } = this.#o
+    const { store, runtime, handlers, others, onError } = this.#o
     const mine = { job_key: job.key, owner: store.owner, epoch: store.epoch }
     try {
-      const result = await handlers[job.kind]?.(job) ?? null
+      const handler = handlers[job.kind] ?? others?.(job.kind)
+      const result = handler ? await handler(job) : { dueAt: runtime.now() + UNKNOWN_AFTER_MS, cursor: job.cursor }
       await this.#insist(job, result === null
         ? [{ name: 'end_job', params: mine }, { name: 'restart_job', params: mine }]
         : [{ name: 'settle_job', params: { ...mine, due_at: result.dueAt, cursor: result.cursor ?? null, progress: null, failed: 0 } }])

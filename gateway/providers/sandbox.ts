@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks'
 import fastify from 'fastify'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
-import type { Provider, SandboxContext } from '../contract.ts'
+import type { Provider, SandboxContext, StandIn } from '../contract.ts'
 import { sandboxCode } from './code.ts'
 import { FAULT_SCHEMA, Faults, strikeWith } from './sandbox-faults.ts'
 import type { FaultOrder } from './sandbox-faults.ts'
@@ -14,8 +14,11 @@ import { standIn } from './stand-in.ts'
 
 const BODY_MAX = 6 * 1024 * 1024
 
+/** Whose API is played. */
+export type Played = Pick<Provider, 'id' | 'title' | 'dir' | 'groups'> & { standIn?: StandIn | undefined }
+
 export interface SandboxOptions {
-  providers: Iterable<Provider>
+  providers: Iterable<Played>
   /** 0: any that is free. */
   port: number
   /** Milliseconds, monotonic: what windows are counted by. */
@@ -53,7 +56,7 @@ export async function startSandbox (options: SandboxOptions): Promise<Sandbox> {
   }
 }
 
-async function mount (app: FastifyInstance, provider: Provider, options: SandboxOptions, recorder: Recorder | null): Promise<void> {
+async function mount (app: FastifyInstance, provider: Played, options: SandboxOptions, recorder: Recorder | null): Promise<void> {
   const now = options.now ?? (() => performance.now())
   const wallNow = options.wallNow ?? Date.now
   const windows = new ArrivalWindows(provider.groups)

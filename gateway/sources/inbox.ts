@@ -2,7 +2,7 @@
 // nothing. One source's rows are worked on oldest first; what comes of a row and its end are one unit of work.
 
 import { setImmediate, setTimeout as wait } from 'node:timers/promises'
-import type { InboundContext, Received, Row, Runtime, SourceCode, SourceEvent, Step, Store, Translated } from '../contract.ts'
+import type { InboundContext, Received, Row, Runtime, SourceEvent, Step, Store, Translated } from '../contract.ts'
 import { GatewayError, type Code } from '../errors.ts'
 import { Claims } from './claims.ts'
 import { arrival, INBOX_REASONS, INBOX_STATE, receivedOf, type InboxReason, type InboxState } from './rows.ts'
@@ -38,7 +38,7 @@ interface Refused { code: Code, message: string, details: ReadonlyArray<{ path: 
 interface Entered { eventId: string, receipt: { status: string, error?: Refused } }
 
 /** A source as its rows are worked on. */
-export interface Translator { id: string, translate: SourceCode['translate'], context: Omit<InboundContext, 'receive'> }
+export interface Translator { id: string, translate (received: Received): Translated | Promise<Translated> }
 
 /** The end of a row, for log and metrics. `waitedMs`: since it was received. */
 export interface Settled { inbox: string, source: string, topic: string, shop: string | null, state: InboxState, reason: string | null, events: number, waitedMs: number }
@@ -213,7 +213,7 @@ export class Inbox {
   async #work (row: Claimed, source: Translator, door: Together): Promise<void> {
     let translated: Translated
     try {
-      translated = checkTranslated(await inTime(source.translate(row.received, source.context), this.#o.translationMs ?? TRANSLATION_MS))
+      translated = checkTranslated(await inTime(source.translate(row.received), this.#o.translationMs ?? TRANSLATION_MS))
     } catch (error) {
       if (!this.#stopped) await this.#failed(row, error)
       return
@@ -226,7 +226,7 @@ export class Inbox {
 
   async #end (row: Claimed, translated: Translated, door: Together): Promise<void> {
     try {
-      const end = translated.is === 'events' && translated.events.length > 0 ? await this.#accept(row, translated, door) : await this.#settle(row, endOf(translated))
+      const end = translated.is === 'events' && translated.events.length > 0 ? await this.#accept(row, translated, door) : await this.#settle(row, endOf(translated), translated.is === 'parked' ? [] : translated.steps ?? [])
       if (end !== null) this.#tell(row, end)
     } catch (error) {
       if (error instanceof GatewayError && STORES_FAULT.has(error.code)) await this.#storeFailed(row, error)
@@ -239,21 +239,21 @@ export class Inbox {
    * of an id that was taken the first event stays, and the others enter.
    */
   async #accept (row: Claimed, translated: Extract<Translated, { is: 'events' }>, door: Together): Promise<End | null> {
-    const { reason = null, detail = null, events } = translated
+    const { reason = null, detail = null, events, steps = [] } = translated
     const items = events.map(event => itemOf(event, row.received.shop))
     const end: End = { state: 'done', reason, detail: short(detail), events: [] }
     const answer = await door.acceptTogether(items, { mode: 'plain', defaultSource: `/sources/${row.source}`, mayUse: () => true }, entered => {
       end.events = events.map(({ id, type }, at) => ({ id, type, event_id: entered[at]?.eventId, status: entered[at]?.receipt.error ? 'conflict' : entered[at]?.receipt.status }))
       const taken = entered.flatMap(({ receipt: { error } }) => error ? [error] : [])
       if (taken.length > 0) Object.assign(end, { reason: 'event_conflict' satisfies InboxReason, detail: short([...taken.map(wordsOf), detail ?? ''].join(' ').trim()) })
-      return [this.#settleStep(row, end)]
+      return [...steps, this.#settleStep(row, end)]
     })
     return 'entered' in answer ? end : await this.#settle(row, refusedEnd(answer.refused.error))
   }
 
   /** Null where it was somebody else's by then. */
-  async #settle (row: Claimed, end: End): Promise<End | null> {
-    const [settled] = await this.#o.store.commit([this.#settleStep(row, end)])
+  async #settle (row: Claimed, end: End, steps: readonly Step[] = []): Promise<End | null> {
+    const settled = (await this.#o.store.commit([...steps, this.#settleStep(row, end)])).at(-1)
     return settled?.changes === 1 ? end : null
   }
 

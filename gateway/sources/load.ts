@@ -12,6 +12,8 @@ import { schemaCompiler } from '../json-schema.ts'
 /** A source's folder, read and checked. */
 export interface LoadedSource {
   id: string
+  /** Absolute path of its folder. */
+  dir: string
   code: Readonly<SourceCode>
   /** As the config gives them, with the schema's defaults. */
   options: Record<string, unknown>
@@ -52,7 +54,7 @@ async function loadSource (config: SourceConfig, files: Files, from: SourceFile,
   if (typeof compiled === 'string') return fault(`${config.id}: the schema of its options cannot be used: ${compiled}`)
   const options = structuredClone(config.options)
   const faults = [...secretFaults(config, code, from), ...eventFaults(config, code, from, eventTypes), ...compiled(options) ? [] : optionFaults(config, schema, compiled, files, from)]
-  return faults.length > 0 ? { faults } : { id: config.id, code, options, off: config.off }
+  return faults.length > 0 ? { faults } : { id: config.id, dir: config.path, code, options, off: config.off }
 }
 
 const NO_OPTIONS: JsonSchema = { type: 'object', additionalProperties: false, properties: {} }
@@ -73,7 +75,7 @@ async function codeOf (dir: string): Promise<{ code: SourceCode } | { problem: s
 function isCode (value: unknown): value is SourceCode {
   if (value === null || typeof value !== 'object') return false
   const { id, routes, translate, events } = value as Record<string, unknown>
-  return typeof id === 'string' && Array.isArray(events) && typeof routes === 'function' && typeof translate === 'function'
+  return typeof id === 'string' && Array.isArray(events) && [routes, translate].every(hook => hook === undefined || typeof hook === 'function')
 }
 
 function compile (schema: JsonSchema): ValidateFunction | string {

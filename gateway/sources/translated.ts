@@ -9,14 +9,20 @@ const EVENTS_MAX = 100
 export function checkTranslated (value: Translated): Translated {
   const given = value as unknown as Record<string, unknown> | null | undefined
   if (typeof given !== 'object' || given === null) throw new TypeError('translate gave nothing')
-  const { is, events, reason, detail } = given
+  const { is, events, reason, detail, steps } = given
   if (is !== 'events' && is !== 'recorded' && is !== 'parked') throw new TypeError('translate must say { is: events, recorded or parked }')
   if (reason === undefined ? is !== 'events' : typeof reason !== 'string' || !REASON.test(reason)) throw new TypeError('translate must give a reason in snake_case')
   if (detail === undefined ? is !== 'events' : typeof detail !== 'string') throw new TypeError('translate must give a detail, a sentence')
+  if (steps !== undefined && !(Array.isArray(steps) && (steps as unknown[]).every(isStep))) throw new TypeError('translate must give steps as a list of statements with their parameters')
   if (is !== 'events') return value
   if (!Array.isArray(events) || events.length > EVENTS_MAX) throw new TypeError(`translate must give a list of at most ${EVENTS_MAX} events`)
   for (const event of events as unknown[]) checkEvent(event)
   return value
+}
+
+function isStep (value: unknown): boolean {
+  const { name, params } = (value ?? {}) as Record<string, unknown>
+  return typeof name === 'string' && typeof params === 'object' && params !== null
 }
 
 function checkEvent (event: unknown): void {

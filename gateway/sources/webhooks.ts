@@ -2,7 +2,6 @@
 // calling. Bodies are bytes as they came, since signatures are over those.
 
 import type { FastifyInstance } from 'fastify'
-import type { InboundContext } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { Bodies } from './bodies.ts'
 
@@ -10,7 +9,7 @@ import { Bodies } from './bodies.ts'
 const READ_CAP_BYTES = 8 * 1024 * 1024
 
 /** Somebody who is called from outside. */
-export interface Inbound { id: string, routes (app: FastifyInstance, context: InboundContext): void | Promise<void>, context: InboundContext }
+export interface Inbound { id: string, routes (app: FastifyInstance): void | Promise<void> }
 
 export interface WebhookOptions {
   /** Lets anyone in. */
@@ -22,14 +21,14 @@ export interface WebhookOptions {
 
 /** A scope of its own for each: parsers, hooks and error handlers of one are nobody else's. The room for bodies is shared. */
 export function webhookRoutes (app: FastifyInstance, inbounds: readonly Inbound[], { open, onRefused, bodies = new Bodies() }: WebhookOptions): void {
-  for (const { id, routes, context } of inbounds) {
+  for (const { id, routes } of inbounds) {
     app.register(async scope => {
       open(scope)
       asBytes(scope, bodies)
       scope.addHook('onResponse', async (_request, { statusCode }) => {
         if (statusCode >= 400) onRefused({ source: id, status: statusCode })
       })
-      await routes(scope, context)
+      await routes(scope)
     }, { prefix: `/webhooks/${id}` })
   }
 }

@@ -1,27 +1,8 @@
 // The few words in which the databases differ, so that most statements have one text for all of them.
 
-/** What JSON lists and parameters hold, as PostgreSQL calls it. */
-export type SqlType = 'bigint' | 'text' | 'bytea'
+import type { Dialect } from '../contract.ts'
 
-export interface Dialect {
-  /** The smaller of two values. */
-  least (a: string, b: string): string
-  /** Equality by which null equals null. */
-  same (a: string, b: string): string
-  differs (a: string, b: string): string
-  /** A condition as 1 or 0. */
-  flag (condition: string): string
-  /** A JSON list in a parameter, for `in`. */
-  listed (param: string, type: SqlType): string
-  /** The same as a table with one column, `value`. */
-  each (param: string, type: SqlType): string
-  /** A JSON object with the members of another one put over its own. */
-  merged (object: string, other: string): string
-  /** Epoch milliseconds, for what instances must agree on. */
-  now: string
-  /** Rows that another transaction works on are passed over. */
-  skipLocked: string
-}
+export type { Dialect, SqlType } from '../contract.ts'
 
 export const SQLITE: Dialect = {
   least: (a, b) => `min(${a}, ${b})`,

@@ -8,11 +8,12 @@ const FOLDER = new URL('./migrations/', import.meta.url)
 
 export interface Migration { version: number, sql: string }
 
-export function migrations (dialect: 'sqlite' | 'postgres'): Migration[] {
-  return readdirSync(FOLDER)
+/** Of the core, or of another folder. */
+export function migrations (dialect: 'sqlite' | 'postgres', folder: URL = FOLDER): Migration[] {
+  return readdirSync(folder)
     .filter(name => name.endsWith(`.${dialect}.sql`))
     .toSorted()
-    .map(name => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, FOLDER), 'utf8') }))
+    .map(name => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, folder), 'utf8') }))
 }
 
 /** Each migration and its number go in one transaction, so a crash between two leaves a usable file. */

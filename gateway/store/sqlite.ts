@@ -3,8 +3,10 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { ALL_SLOTS, type Row, type Slots, type SqliteConfig, type Step, type StepResult, type Store, type StoreEvents, type Value } from '../contract.ts'
+import { ALL_SLOTS, type Extensible, type Row, type Slots, type SqliteConfig, type Step, type StepResult, type Store, type StoreEvents, type StoreExtension, type Value } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
+import { SQLITE } from './dialect.ts'
+import { newer, statementsOf } from './extend.ts'
 import { checkFile, checkSqlite, markInUse, unmark } from './file.ts'
 import { migrate, migrations } from './migrate.ts'
 import { positional, STATEMENTS } from './statements.ts'
@@ -33,7 +35,7 @@ interface Waiting {
 interface Prepared { statement: StatementSync, names: string[], returns: boolean }
 
 /** Opens the file, makes it where it is missing, brings its tables up to date and takes it for this process alone. */
-export function openSqlite (options: { path: string, now: () => number, synchronous?: SqliteConfig['synchronous'] }): Store {
+export function openSqlite (options: { path: string, now: () => number, synchronous?: SqliteConfig['synchronous'] }): Store & Extensible {
   checkSqlite()
   let lock: DatabaseSync | null = null
   let db: DatabaseSync | null = null
@@ -81,7 +83,7 @@ function unusable (path: string, error: unknown): GatewayError {
   return new GatewayError('GW_STORE_UNUSABLE', `${path} cannot be used: ${(error as Error).message}.`, { cause: error })
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements Store, Extensible {
   readonly owner: number
   readonly epoch: number
   readonly slots: Slots
@@ -89,6 +91,7 @@ class SqliteStore implements Store {
   #db: DatabaseSync
   #lock: DatabaseSync
   #now: () => number
+  #statements = new Map(Object.entries(STATEMENTS))
   #prepared = new Map<string, Prepared>()
   #waiting: Waiting[] = []
   #scheduled = false
@@ -136,6 +139,20 @@ class SqliteStore implements Store {
       if (!this.#grave(resultCode(error))) throw error
       throw new GatewayError('GW_STORE_FAILED', `The store could not be read: ${(error as Error).message}.`, { cause: error })
     }
+  }
+
+  async extend (extension: StoreExtension): Promise<void> {
+    const { prefix } = extension
+    const version = Number(this.#db.prepare('select version from extensions where prefix = ?1').get(prefix)?.version ?? 0)
+    try {
+      for (const migration of newer(extension, 'sqlite', version)) {
+        this.#db.exec(`begin immediate; ${migration.sql}; insert into extensions (prefix, version) values ('${prefix}', ${migration.version}) on conflict (prefix) do update set version = excluded.version; commit`)
+      }
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+      throw unusable(this.#path, error)
+    }
+    for (const [name, sql] of statementsOf(extension, SQLITE)) this.#statements.set(name, sql)
   }
 
   nextKey (table: keyof typeof TABLES): number { return this.#keys[table]++ }
@@ -271,7 +288,7 @@ class SqliteStore implements Store {
   #statement (name: string): Prepared {
     let prepared = this.#prepared.get(name)
     if (!prepared) {
-      const text = STATEMENTS[name]
+      const text = this.#statements.get(name)
       if (text === undefined) throw new Error(`no statement is named "${name}"`)
       const { sql, names } = positional(text)
       prepared = { statement: this.#db.prepare(sql), names, returns: /\breturning\b/.test(sql) }

@@ -12,12 +12,13 @@ import { OAUTH } from './sql/oauth.ts'
 import { SETUP } from './sql/setup.ts'
 import { shops } from './sql/shops.ts'
 import { slots } from './sql/slots.ts'
+import { sources } from './sql/sources.ts'
 import { subscribers } from './sql/subscribers.ts'
 import { webhooks } from './sql/webhooks.ts'
 
 /** What every database runs, in one's own words. */
 export function statements (dialect: Dialect): Record<string, string> {
-  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...subscribers(dialect), ...webhooks(dialect), ...SEND_AGAIN, ...SETUP, ...OAUTH }
+  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...subscribers(dialect), ...webhooks(dialect), ...sources(dialect), ...SEND_AGAIN, ...SETUP, ...OAUTH }
 }
 
 /** The embedded database's. */

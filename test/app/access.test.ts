@@ -18,7 +18,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
   const nothing = new Map()
   const generation = await buildGeneration({
     config: { server: { trustProxy: [] }, security: { apiKeys: [] }, channels: {}, plans: {}, eventTypes: {}, recordedTypes: {}, sources: [], providers: [], shopIdPattern: '.' } as unknown as GenerationParts['config'],
-    schemas: nothing, providers: nothing, sources: nothing, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, setup: {} as never, grants: {} as never, webhooks: {} as never, publicUrl: () => null, look () {}, metrics: {} as never, log: {} as never,
+    schemas: nothing, providers: nothing, sources: nothing, outgoing: {} as never, sandboxUrl: null, inbox: {} as never, intake: { capacity: { guardEvents () {}, guardWebhooks () {} } } as never, store: {} as never, runtime: systemRuntime(), vault: {} as never, shops: {} as never, deliver: {} as never, setup: {} as never, grants: {} as never, webhooks: {} as never, publicUrl: () => null, look () {}, metrics: {} as never, log: {} as never,
     ready: () => true,
     onRefused () {},
     onRoute: ({ method, url }) => { found.push({ method: String(method), url }) }

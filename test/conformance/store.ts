@@ -12,6 +12,7 @@ import { oauth } from './store-oauth.ts'
 import { setup } from './store-setup.ts'
 import { tasks } from './store-tasks.ts'
 import { slots } from './store-slots.ts'
+import { sources } from './store-sources.ts'
 import { subscribers } from './store-subscribers.ts'
 import { webhooks } from './store-webhooks.ts'
 import { ALL, archiveStep, claim, deliveryOf, eventOf, HERE, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
@@ -55,6 +56,7 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('connections by OAuth', async t => { await oauth(t, recorded) })
     await t.test('lists of people', async t => { await subscribers(t, recorded) })
     await t.test('what providers tell by themselves', async t => { await webhooks(t, recorded) })
+    await t.test('messages of sources', async t => { await sources(t, recorded) })
     await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')

@@ -45,7 +45,7 @@ export async function database (t: Teardown): Promise<string> {
 
 /** Empties all tables of the gateway's in a database, as they are after the migrations. */
 export async function emptied (url: string): Promise<void> {
-  const tables = await query(url, `select string_agg(quote_ident(tablename), ', ') as names from pg_tables where schemaname = 'public' and tablename not in ('schema_version', 'slots')`)
+  const tables = await query(url, `select string_agg(quote_ident(tablename), ', ') as names from pg_tables where schemaname = 'public' and tablename not in ('schema_version', 'extensions', 'slots')`)
   await query(url, `truncate ${String(tables[0]?.names)} restart identity; update slots set owner = 0, epoch = 0, expires_at = 0`)
 }
 

@@ -133,7 +133,7 @@ async function forget (url: string): Promise<void> {
 /** One that was not used before has no tables yet. */
 async function empty (url: string): Promise<void> {
   await query(url, `do $$ declare name text; begin
-    for name in select tablename from pg_tables where schemaname = 'public' and tablename not in ('slots', 'schema_version') loop
+    for name in select tablename from pg_tables where schemaname = 'public' and tablename not in ('slots', 'schema_version', 'extensions') loop
       execute format('truncate %I restart identity cascade', name);
     end loop;
     for name in select sequencename from pg_sequences where schemaname = 'public' and sequencename like 'next_%' loop

@@ -1,16 +1,17 @@
 // Brings the database up to the newest migration, one instance at a time, and looks whether it keeps what it commits.
 
 import type { Client } from 'pg'
+import type { StoreExtension } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
+import { newer } from '../extend.ts'
 import { migrations } from '../migrate.ts'
 
 /** Any number will do, as long as all instances use the same. */
 const LOCK = 7_326_114
 
 /** Each migration and its number go in one transaction. */
-export async function migrate (client: Client): Promise<void> {
-  await client.query('select pg_advisory_lock($1)', [LOCK])
-  try {
+export function migrate (client: Client): Promise<void> {
+  return alone(client, async () => {
     await client.query('create table if not exists schema_version (version bigint primary key, applied_at timestamptz not null default now())')
     const { rows } = await client.query<{ version: number }>('select coalesce(max(version), 0)::int as version from schema_version')
     const version = rows[0]?.version ?? 0
@@ -21,6 +22,24 @@ export async function migrate (client: Client): Promise<void> {
       if (migration.version <= version) continue
       await client.query(`begin; ${migration.sql}; insert into schema_version (version) values (${migration.version}); commit`)
     }
+  })
+}
+
+/** The same for the tables of a source. */
+export function migrateExtension (client: Client, extension: StoreExtension): Promise<void> {
+  const { prefix } = extension
+  return alone(client, async () => {
+    const { rows } = await client.query<{ version: number }>('select version::int as version from extensions where prefix = $1', [prefix])
+    for (const { version, sql } of newer(extension, 'postgres', rows[0]?.version ?? 0)) {
+      await client.query(`begin; ${sql}; insert into extensions (prefix, version) values ('${prefix}', ${version}) on conflict (prefix) do update set version = excluded.version; commit`)
+    }
+  })
+}
+
+async function alone (client: Client, work: () => Promise<void>): Promise<void> {
+  await client.query('select pg_advisory_lock($1)', [LOCK])
+  try {
+    await work()
   } catch (error) {
     await client.query('rollback').catch(() => {})
     throw error

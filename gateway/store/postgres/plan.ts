@@ -2,7 +2,7 @@
 // their unit; units that arrive together are not told apart by time, and each step says itself under which conditions it acts.
 
 import type { Row, Step, StepResult } from '../../contract.ts'
-import { bound, boundInJson, COMPILED, type Compiled } from './statements.ts'
+import { bound, boundInJson, type Compiled } from './statements.ts'
 
 /** One statement, for one step or for many. */
 export interface Call { compiled: Compiled, steps: Planned[] }
@@ -10,7 +10,7 @@ interface Planned { unit: number, at: number, step: Step }
 
 export interface Answered { rows: Row[], changes: number }
 
-export function plan (units: readonly Step[][]): Call[] {
+export function plan (units: readonly Step[][], known: ReadonlyMap<string, Compiled>): Call[] {
   const calls: Call[] = []
   const next = units.map(() => 0)
   let first = 0
@@ -18,7 +18,7 @@ export function plan (units: readonly Step[][]): Call[] {
     while (first < units.length && next[first] === units[first]?.length) first++
     const front = units[first]?.[next[first] as number]
     if (!front) return calls
-    const compiled = COMPILED[front.name]
+    const compiled = known.get(front.name)
     if (!compiled) throw new Error(`no statement is named "${front.name}"`)
     calls.push({ compiled, steps: compiled.set ? gather(units, next, first, compiled) : [{ unit: first, at: (next[first] as number), step: front }] })
     if (!compiled.set) next[first] = (next[first] as number) + 1

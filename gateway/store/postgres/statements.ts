@@ -25,7 +25,8 @@ function typeOf (name: string, statement: string): SqlType {
   return NUMBERS.test(name) && !WORDS.has(name) && !WORDS.has(`${statement} ${name}`) ? 'bigint' : 'text'
 }
 
-function one (name: string, sql: string): Compiled {
+/** A statement that runs by itself. */
+export function one (name: string, sql: string): Compiled {
   const { sql: text, names } = positional(sql, (number, param) => `$${number}::${typeOf(param, name)}`)
   return { name, text, names, set: null }
 }

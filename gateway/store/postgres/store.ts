@@ -2,16 +2,18 @@
 // concerns an account is written by the instance that works on it, and others leave it word.
 
 import { Client } from 'pg'
-import type { Keyed, News, Row, Slots, Step, StepResult, Store, StoreEvents, Value } from '../../contract.ts'
+import type { Extensible, Keyed, News, Row, Slots, Step, StepResult, Store, StoreEvents, StoreExtension, Value } from '../../contract.ts'
 import { slotOf } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
+import { POSTGRES } from '../dialect.ts'
+import { statementsOf } from '../extend.ts'
 import { Lease } from '../lease.ts'
 import { clientConfig, Connection } from './connection.ts'
 import { openFailure } from './failures.ts'
 import { BLOCKS_SQL, Keys } from './keys.ts'
-import { checkDurable, checkVersion, migrate } from './migrate.ts'
+import { checkDurable, checkVersion, migrate, migrateExtension } from './migrate.ts'
 import { READ_MS, Reader } from './reader.ts'
-import { bound, COMPILED } from './statements.ts'
+import { bound, COMPILED, one } from './statements.ts'
 import { Writer } from './writer.ts'
 
 const CHANNEL = 'gateway'
@@ -60,7 +62,8 @@ export async function openPostgres (options: PostgresOptions): Promise<PostgresS
   }
 }
 
-export class PostgresStore implements Store {
+export class PostgresStore implements Store, Extensible {
+  #statements = new Map(Object.entries(COMPILED))
   #o: PostgresOptions
   #writer: Writer
   #reader: Reader
@@ -77,7 +80,7 @@ export class PostgresStore implements Store {
 
   constructor (options: PostgresOptions) {
     this.#o = options
-    this.#writer = new Writer({ url: options.url, mono: options.mono, onError: options.onError, here: key => this.#isMine(key), onWord: slots => { this.#say({ words: slots }) } })
+    this.#writer = new Writer({ url: options.url, statements: this.#statements, mono: options.mono, onError: options.onError, here: key => this.#isMine(key), onWord: slots => { this.#say({ words: slots }) } })
     this.#reader = new Reader({ url: options.url, size: options.pool, mono: options.mono, onError: options.onError })
     this.#ear = new Connection({
       url: options.url,
@@ -116,7 +119,7 @@ export class PostgresStore implements Store {
   commit (unit: Step[]): Promise<StepResult[]> { return this.#writer.commit(unit) }
 
   async read (name: string, params: Record<string, Value>): Promise<Row[]> {
-    const compiled = COMPILED[name]
+    const compiled = this.#statements.get(name)
     if (!compiled || compiled.set) throw new Error(`no query is named "${name}"`)
     const values = compiled.names.map(field => bound(params[field], name, field))
     try {
@@ -124,6 +127,20 @@ export class PostgresStore implements Store {
     } catch (error) {
       throw new GatewayError('GW_STORE_FAILED', `The database did not answer: ${(error as Error).message}.`, { cause: error })
     }
+  }
+
+  async extend (extension: StoreExtension): Promise<void> {
+    const client = new Client(clientConfig({ url: this.#o.url, name: 'gateway extend' }))
+    client.on('error', () => {}) // whoever waits for an answer hears of it
+    try {
+      await client.connect()
+      await migrateExtension(client, extension)
+    } catch (error) {
+      throw openFailure(error, this.#o.url)
+    } finally {
+      await client.end().catch(() => {})
+    }
+    for (const [name, sql] of statementsOf(extension, POSTGRES)) this.#statements.set(name, one(name, sql))
   }
 
   nextKey (table: Keyed): number { return this.#keys.next(table) }

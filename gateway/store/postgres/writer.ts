@@ -7,6 +7,7 @@ import { slotOf } from '../../contract.ts'
 import { GatewayError } from '../../errors.ts'
 import { Connection } from './connection.ts'
 import { type Answered, type Call, plan, resultsOf, valuesOf } from './plan.ts'
+import type { Compiled } from './statements.ts'
 
 /** Bounds how much one transaction does. */
 const STEPS_PER_GROUP = 2000
@@ -36,6 +37,7 @@ interface Waiting { unit: Step[], givenAt: number, answered: boolean, resolve (r
 
 export interface WriterOptions {
   url: string
+  statements: ReadonlyMap<string, Compiled>
   mono (): number
   /** Whether this instance works on an account. */
   here (accountKey: number): boolean
@@ -128,7 +130,7 @@ export class Writer {
   async #grouped (client: Client, group: Waiting[], tries = 0): Promise<void> {
     if (group.length === 0) return
     if (this.#running) this.#running.since = this.#o.mono()
-    const ended = await transaction(client, group.map(({ unit }) => unit))
+    const ended = await transaction(client, group.map(({ unit }) => unit), this.#o.statements)
     if ('results' in ended) {
       this.#failing = false
       this.#transactionMs = TRANSACTION_MS
@@ -189,11 +191,11 @@ async function endEarly (client: Client): Promise<void> {
 /** `code` null: the connection failed, and nobody knows how it ended. Otherwise nothing was kept. */
 type Ended = { results: StepResult[][] } | { code: string | null, error: Error }
 
-async function transaction (client: Client, units: Step[][]): Promise<Ended> {
+async function transaction (client: Client, units: Step[][], statements: WriterOptions['statements']): Promise<Ended> {
   let calls: Call[]
   let queries: Array<string | { name: string, text: string, values: unknown[] }>
   try {
-    calls = plan(units)
+    calls = plan(units, statements)
     queries = calls.map(call => ({ name: call.compiled.name, text: call.compiled.text, values: valuesOf(call) }))
   } catch (error) {
     return { code: UNPLANNED, error: error as Error }
