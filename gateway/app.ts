@@ -211,6 +211,7 @@ class Process {
         this.#metrics.refused(refused.provider, refused.reason)
         this.#log.info(refused, 'not sent')
       },
+      onUsage: usage => { this.#log.warn(usage, usage.percent === 100 ? 'the limit of a shop\'s month is reached: its messages are refused' : 'the limit of a shop\'s month is nearly reached') },
       onHeld: held => { this.#log.warn(held, held.reason === null ? 'an account works again' : 'an account is held') },
       onError: error => { this.#log.error({ error }, 'a delivery could not be worked on') }
     })

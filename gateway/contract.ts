@@ -251,8 +251,8 @@ export interface MappingScope {
   shop: { id: string, name: string, domain: string }
   connection: { account_id: string, settings: Record<string, unknown> }
   event: { id: string, source: string, type: string, time: string }
-  /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. `record_only`: nobody is to be texted. */
-  delivery: { id: string, key: string, attempt: number, record_only: boolean }
+  /** `key` is what a provider may tell repeats by: the same for every attempt of one delivery. `record_only`: nobody is to be texted. `open_for_s`: seconds until quiet hours begin, where the provider keeps any. */
+  delivery: { id: string, key: string, attempt: number, record_only: boolean, open_for_s?: number }
   map?: Record<string, unknown>
   /** Instead of what the config gives for the manifest's options. */
   options?: Record<string, unknown>
@@ -289,6 +289,65 @@ export interface Mapper {
   compile (tree: unknown, file: SourceFile, pointer: string, readable: Readable, faults: Fault[]): CompiledTree
   /** Compiles a merchant's text (output, if/unless/case, a dozen filters) over flat variables; kept, so the same text costs once. */
   text (template: string, variables: readonly string[]): CompiledText | { faults: TextFault[] }
+  /** The characters of a text by which it costs more, each once; none where all of them are in GSM 03.38. */
+  nonGsm (text: string): string[]
+}
+
+/** A text as it would be sent; or what is wrong with its template, or with what it gives. */
+export type TextPreview = SmsText & { nonGsm: string[] } | { faults: TextFault[] }
+
+/** What a merchant writes for one event type. */
+export interface ProviderText {
+  /** The setting that keeps it. */
+  setting: string
+  title: string
+  /** Used where a shop wrote none. */
+  standard: string
+  /** What it may read. */
+  names: readonly string[]
+  /** By the settings of the scope. */
+  preview (scope: MappingScope): TextPreview
+}
+
+// ── quiet hours and what messages cost ─────────────────────────────────────────────────────────
+
+/** Minutes from midnight, by the clock on the wall: from `from` on and before `until`, which is 1440 at most. */
+export interface DayTime { from: number, until: number }
+
+/** Where messages wait longer than elsewhere. */
+export interface StricterHours {
+  name: string
+  /** ISO 3166-1 code; null: any. */
+  country: string | null
+  /** What phone numbers begin with there; empty: any. */
+  calling: readonly string[]
+  /** 1 is Monday. */
+  days: readonly number[]
+  /** Null: not at all on these days. */
+  hours: DayTime | null
+}
+
+/** When a provider's messages wait for a better hour where the recipient is. */
+export interface QuietHours {
+  /** Kinds of message that wait, for a connection with these settings. */
+  kinds (settings: Record<string, unknown>): readonly Kind[]
+  /** When messages may arrive, all of these at once; null: at any time. Where there are any, the stricter ones hold too. */
+  hours (settings: Record<string, unknown>): readonly DayTime[] | null
+  /** Of a recipient of whom nothing else tells it. */
+  zone (settings: Record<string, unknown>): string | null
+  stricter: readonly StricterHours[]
+  /** Nothing is sent so shortly before the end. */
+  stopBeforeMs: number
+  /** Pointers into the event's data. */
+  at: { timeZone: string, phone: string, country: string }
+}
+
+/** A provider whose messages the platform pays for. */
+export interface Metered {
+  /** Pointers into the event's data: where the message goes. */
+  at: { phone: string, country: string }
+  /** Segments that a shop may send in a calendar month; null: any number. */
+  limit (shop: { id: string, plan: string }, settings: Record<string, unknown>): number | null
 }
 
 // ── providers ──────────────────────────────────────────────────────────────────────────────────
@@ -626,6 +685,12 @@ export interface Provider {
   possibleCauses: readonly PossibleCause[]
   /** What a merchant must know before the set-up is forgotten; '' where there is nothing. */
   resetText: string
+  /** Texts that merchants write, by event type. */
+  texts?: Readonly<Record<string, ProviderText>>
+  /** Null or absent where it texts at any hour. */
+  quietHours?: QuietHours | null
+  /** Null or absent where the shop pays the provider itself. */
+  metered?: Metered | null
   /** Names of the variables that a message of an event type may hold at the provider, in the mapping's order. */
   variables: Record<string, string[]>
   /** The account the provider counts by: its own id, or what the manifest's `account` template says. */
@@ -904,6 +969,8 @@ export interface Dialect {
   each (param: string, type: SqlType): string
   /** A JSON object with the members of another one put over its own. */
   merged (object: string, other: string): string
+  /** A JSON object without the member that a parameter names. */
+  without (object: string, param: string): string
   /** Epoch milliseconds, for what instances must agree on. */
   now: string
   /** Rows that another transaction works on are passed over. */

@@ -9,6 +9,7 @@ import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
 import { forecast, waitingIn } from './delivery/forecast.ts'
 import { deliveryRoutes } from './delivery/routes.ts'
+import { usageRoutes } from './delivery/usage.ts'
 import { Door } from './events/accept.ts'
 import { eventRoutes } from './events/routes.ts'
 import type { EventSchema } from './events/schemas.ts'
@@ -24,6 +25,7 @@ import type { Queue, Shops, ShopState } from './shops/shops.ts'
 import { recentOf } from './shops/diagnosis/recent.ts'
 import { diagnosisRoutes } from './shops/diagnosis/routes.ts'
 import { shopRoutes } from './shops/routes.ts'
+import { textRoutes } from './shops/texts.ts'
 import { activityOf } from './shops/setup/activity.ts'
 import { setupRoutes } from './shops/setup/routes.ts'
 import type { Setup } from './shops/setup/setup.ts'
@@ -142,6 +144,14 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     forecast: told,
     recent: (shop, channel, phone) => recentOf(shop, channel, phone, { store, runtime, person }),
     optedOutAt: (provider, accountKey, phone) => optedOutAt(provider, { accountKey, person: person(phone) }, store)
+  })
+  textRoutes(app, { shops, providers, runtime, caller: callerOfRequest, violations, sample: type => (parts.schemas.get(type)?.examples[0] ?? null) as Record<string, unknown> | null })
+  usageRoutes(app, {
+    store, runtime, providers, caller: callerOfRequest,
+    shop: async id => {
+      const state = await shops.get(id)
+      return state && { shop: state.shop, settings: provider => state.connections.get(provider)?.settings ?? {} }
+    }
   })
   shopRoutes(app, {
     shops,

@@ -68,10 +68,14 @@ export const REASONS = {
   carrier_too_late: 'The message waited too long at {provider}, and was dropped instead of being sent late.',
   abuse_suspected: '{provider} takes this phone number for one that is used for fraud.',
   recipient_barred: 'This phone number is on a list of numbers that must not be texted.',
+  monthly_limit: 'The limit of text messages for this month is reached; the message is not sent later.',
+  no_common_hour: 'The customer may be in so many time zones that there is no hour at which it is daytime in all of them.',
+  time_zone_unknown: 'We do not know what time it is where the customer is; set a time zone for the shop.',
 
   // expired
   expired: 'Waiting took too long for this kind of message.',
   expired_rate_limited: '{provider} rate limit exceeded: waiting took too long.',
+  expired_quiet_hours: 'It was a quiet hour where the customer is until it was too late for this kind of message.',
   expired_opt_in_pending: 'The customer did not answer {provider}\'s opt-in in time.',
 
   // of a set-up step

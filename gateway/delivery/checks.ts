@@ -16,7 +16,7 @@ export interface CheckFacts {
 }
 
 /** What it waited for, as its expiry says it; else plainly. */
-const EXPIRED: Partial<Record<string, Reason>> = { rate_limited: 'expired_rate_limited', opt_in_pending: 'expired_opt_in_pending' }
+const EXPIRED: Partial<Record<string, Reason>> = { rate_limited: 'expired_rate_limited', opt_in_pending: 'expired_opt_in_pending', quiet_hours: 'expired_quiet_hours' }
 
 export function check (facts: CheckFacts, scope: MappingScope): Verdict {
   const { eventType, provider } = facts

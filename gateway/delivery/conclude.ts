@@ -8,6 +8,7 @@ import { scrub } from './flight.ts'
 import { FAILING, PROBE_MS, signOf, type Sign } from './health.ts'
 import { correctBy } from './left.ts'
 import { judge } from './judge.ts'
+import { usageSteps } from './metering.ts'
 import { dueStep, mineOf, type Flight } from './prepare.ts'
 import { reconcileJob } from './recover.ts'
 import { HOLD_MS, settle, type Settled } from './settle.ts'
@@ -55,6 +56,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
   })
   account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
   const steps = [settleStep(flight, answer, { outcome, settled, receipt: receiptOf(answer, outcome, request.name, provider, options) }, now)]
+  steps.push(...usageSteps(provider, row.delivery_key as number))
   if (settled.dueAt !== null) steps.push(dueStep(row, settled.dueAt, now))
   if (settled.pauseLaneMs !== null) {
     flight.gate.pauseUntil(runtime.mono() + settled.pauseLaneMs)

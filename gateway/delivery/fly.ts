@@ -6,8 +6,9 @@ import { keepAdjusted, type KeepOptions } from './adjusted.ts'
 import { notSent } from './ask.ts'
 import type { Channel } from './channel.ts'
 import { conclude, type HealthOptions } from './conclude.ts'
+import { reserve, warnOfUsage, type MeteringOptions } from './metering.ts'
 import { epochOf } from './owned.ts'
-import { callSteps, giveBack, notWritten, type Flight, type PrepareOptions } from './prepare.ts'
+import { callSteps, giveBack, notWritten, noRoomYet, type Flight, type PrepareOptions } from './prepare.ts'
 
 /** One attempt, as the log and the metrics see it. No phone number and no secret. */
 export interface Attempt {
@@ -23,7 +24,7 @@ export interface Attempt {
   ms: number
 }
 
-export interface FlyOptions extends KeepOptions, HealthOptions, Pick<PrepareOptions, 'fresh'> {
+export interface FlyOptions extends KeepOptions, HealthOptions, MeteringOptions, Pick<PrepareOptions, 'fresh'> {
   store: Store
   runtime: Runtime
   config: Config
@@ -45,6 +46,12 @@ export async function fly (flight: Flight, account: OpenAccount, channel: Channe
     return
   }
   try {
+    if (flight.meter && !await reserve(flight.meter, row, options)) { // others took what was left since it was looked at
+      gate.release()
+      await insist(noRoomYet(row, options).steps)
+      channel.promised--
+      return
+    }
     const written = await store.commit(callSteps(flight, store))
     if (written.at(-1)?.changes !== 1) { // taken over meanwhile: no row would say that it was sent
       gate.release()
@@ -66,6 +73,7 @@ export async function fly (flight: Flight, account: OpenAccount, channel: Channe
   const { outcome, settled, steps } = conclude({ ...flight, again }, answer, account, provider, options)
   await insist(steps)
   if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, options)
+  if (outcome.is === 'delivered' && flight.meter) await warnOfUsage(flight.meter, row, options).catch(options.onError)
   options.onAttempt({
     delivery: row.id as string,
     event: row.event_id as string,

@@ -1,8 +1,9 @@
 // A claimed delivery becomes a flight, with its request and its place in the windows, or ends without a call.
 
-import type { Config, MappingScope, Message, PreparedRequest, Provider, Row, Runtime, Step, Store, Verdict } from '../contract.ts'
+import type { Config, EventTypeConfig, MappingScope, Message, PreparedRequest, Provider, Row, Step, Store, Verdict } from '../contract.ts'
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
+import { hourOf, type Hour } from '../quiet-hours/quiet-hours.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Fresh } from '../shops/oauth/fresh.ts'
@@ -13,6 +14,7 @@ import type { OpenAccount } from './account.ts'
 import { check, refusesTexts } from './checks.ts'
 import { head, scopeOf, stored } from './flight.ts'
 import type { Gate } from './gate.ts'
+import { meterOf, roomFor, type Meter, type MeteringOptions } from './metering.ts'
 import { spread } from './next.ts'
 
 /** What the gateway itself lacks just now, and what a hook holds, is looked at again after this. */
@@ -25,6 +27,8 @@ const PERSON_AGAIN_MS = 15 * 60_000
 const CHOICE_AGAIN_MS = 5 * 60_000
 /** Another delivery is about to add the same person. */
 const ADDING_AGAIN_MS = 2000
+/** Others are about to use what is left of the month. */
+const MONTH_AGAIN_MS = 2000
 
 /** A delivery on its way, from the place in its windows to the settle. */
 export interface Flight {
@@ -43,6 +47,8 @@ export interface Flight {
   again?: boolean
   /** It adds its person to the provider's list. */
   adds?: Adds
+  /** What it takes of its shop's month, where that is counted. */
+  meter: Meter | null
 }
 
 export interface Adds {
@@ -57,12 +63,10 @@ export interface Adds {
 /** The steps that put a delivery where it belongs without a call. */
 export interface Ended { steps: Step[] }
 
-export interface PrepareOptions {
+export interface PrepareOptions extends MeteringOptions {
   holds: number
   /** People who are being added. */
   adding: Set<string>
-  store: Store
-  runtime: Runtime
   shops: Shops
   config: Config
   /** Whether sources let a message of the type go. */
@@ -112,12 +116,20 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
     case 'go': break
   }
   const type = config.eventTypes[row.type as string]
+  const hour = await hourFor(row, type, provider, scope, options)
+  if (hour.is === 'never') return refuse(row, provider, hour.reason, hour.detail, options)
+  if (hour.is === 'quiet') return rest(row, 'quiet_hours', hour.detail, Math.min(Math.max(hour.untilAt, now + DEFERRED_AT_LEAST_MS), row.expires_at as number), options)
+  if (hour.openForMs !== null) scope.delivery.open_for_s = Math.max(1, Math.floor(hour.openForMs / 1000))
   const listed = type && await gated(row, { provider, type, accountKey: account.key, now }, options.store)
   if (listed && listed.decision.is !== 'go') return await notYet(row, listed, { state, provider, scope }, options)
   const prepared = row.state === STATE.unknown ? { ok: true as const, request: stored(row) } : provider.prepare(row.type as string, scope)
   if (!prepared.ok && prepared.waits) return rest(row, prepared.reason, null, soon(row, CHOICE_AGAIN_MS, options), options)
   if (!prepared.ok) return refuse(row, provider, prepared.reason, prepared.detail, options)
   const { request } = prepared
+  const meter = meterOf(provider, state.shop, scope, request, now)
+  const room = meter && await roomFor(meter, row, options)
+  if (room?.is === 'none') return refuse(row, provider, 'monthly_limit', room.detail, options)
+  if (room?.is === 'later') return noRoomYet(row, options)
   const gate = await options.lane(account, provider, request.group)
   const othersPass = row.outcome === 'hold' && await passedSince(row, account, options.store)
   if (!gate.reserve(runtime.mono())) return giveBack(row, options)
@@ -126,7 +138,13 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
     gate.release()
     return rest(row, 'looking_up', null, now + ADDING_AGAIN_MS, options)
   }
-  return { ...(adds && { adds }), row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds }
+  return { ...(adds && { adds }), row, state, connection: { ...connection, secrets, settings: scope.connection.settings }, request, gate, reservedAt: now, othersPass, holds: options.holds, meter }
+}
+
+/** Whether it may arrive now where the customer is. What is only recorded reaches nobody. */
+async function hourFor (row: Row, type: EventTypeConfig | undefined, { quietHours }: Provider, { data, connection: { settings } }: MappingScope, { runtime }: PrepareOptions): Promise<Hour> {
+  if (!type || !quietHours || row.record_only === 1) return { is: 'open', openForMs: null }
+  return await hourOf(quietHours, { kind: type.kind, settings, data, now: runtime.now(), random: runtime.random() })
 }
 
 function messageOf (row: Row, { shop }: ShopState, { data, event }: MappingScope): Message {
@@ -219,6 +237,11 @@ export function dueStep (row: Row, dueAt: number, now: number): Step {
 
 function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: number, { runtime }: Pick<PrepareOptions, 'runtime'>): Ended {
   return { steps: [released(row, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
+}
+
+/** What is being sent just now may take what is left of its shop's month, or give it back. */
+export function noRoomYet (row: Row, { runtime }: Pick<PrepareOptions, 'runtime'>): Ended {
+  return rest(row, 'deferred', null, runtime.now() + MONTH_AGAIN_MS, { runtime })
 }
 
 /** Nothing is to be done about it any more. */

@@ -8,6 +8,7 @@ import type { Shops, ShopState } from '../shops/shops.ts'
 import { keepAdjusted } from './adjusted.ts'
 import { scopeOf, scrub, stored } from './flight.ts'
 import { judge } from './judge.ts'
+import { usageSteps } from './metering.ts'
 
 /** Waits between the questions; after the last one a person decides. */
 const AGAIN_MS = [60_000, 5 * 60_000, 30 * 60_000, 2 * 3_600_000]
@@ -68,7 +69,7 @@ export async function reconcile (deliveryKey: number, cursor: string | null, opt
     case 'not_found':
       // By the time it was asked: the clock may have been set on since.
       if (putAt < reservedAt + BELIEVED_AFTER_MS) return again(reservedAt + BELIEVED_AFTER_MS)
-      await store.commit(notSentSteps(row, now))
+      await store.commit([...notSentSteps(row, now), ...usageSteps(options.providers.get(row.account_provider as string) as Provider, deliveryKey)])
       return null
   }
 }
@@ -136,7 +137,7 @@ async function adopt (call: Row, { answers, doubtful }: Extract<Reconciled, { is
     const now = runtime.now()
     const outcome = judge({ kind: 'answer', status, headers: {}, body, cut: false }, provider, scopeOf(row, state, connection).connection.settings, now)
     if (outcome.is !== 'delivered' && outcome.is !== 'rejected') return { is: 'unclear', detail: scrub(outcome.detail ?? null, connection) }
-    const [adopted] = await store.commit([{ name: 'adopt_answer', params: { ...key, call_no: row.call_no as number, receipt, now, ...endOf(outcome, connection) } }])
+    const [adopted] = await store.commit([{ name: 'adopt_answer', params: { ...key, call_no: row.call_no as number, receipt, now, ...endOf(outcome, connection) } }, ...usageSteps(provider, key.delivery_key)])
     if (adopted?.changes === 1) {
       if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, options)
       return { is: 'done' }

@@ -86,6 +86,9 @@ function adjust (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settle
   return { ...PLAIN, state: STATE.waiting, reason, detail, dueAt: facts.now, adjusted: { ...facts.adjusted, ...settings } }
 }
 
+/** What it waited for, where its expiry says so. */
+const LATE: Partial<Record<Reason, Reason>> = { rate_limited: 'expired_rate_limited', quiet_hours: 'expired_quiet_hours' }
+
 function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled {
   const paid = outcome.free === true || facts.probed ? 0 : 1
   const afterMs = facts.probed ? outcome.afterMs ?? 0 : waitMs(outcome, facts)
@@ -97,7 +100,7 @@ function retry (outcome: Outcome & { is: 'retry' }, facts: SettleFacts): Settled
   const late = dueAt > facts.expiresAt
   if (facts.mayHaveArrived || facts.mayHaveActed) return { ...PLAIN, ...pause, state: STATE.unknown, reason: outcome.reason, detail: outcome.detail ?? null, dueAt: late ? null : dueAt, finishedAt: late ? facts.now : null, paid }
   if (late) {
-    const reason = outcome.reason === 'rate_limited' ? 'expired_rate_limited' : 'expired'
+    const reason = LATE[outcome.reason] ?? 'expired'
     return { ...PLAIN, ...pause, state: STATE.expired, reason, detail: outcome.detail ?? null, finishedAt: facts.now, paid }
   }
   return { ...PLAIN, ...pause, state: STATE.waiting, reason: outcome.reason, detail: outcome.detail ?? null, dueAt, paid }

@@ -35,7 +35,8 @@ export function retention (options: RetentionOptions): JobHandler {
       { name: 'forget_inbox', params: { before: now - payloadMs, limit: SLICE } },
       { name: 'forget_inbox_keys', params: slice },
       { name: 'forget_calls', params: { before: now - QUESTIONS_KEPT_MS, limit: SLICE } },
-      { name: 'forget_subscribers', params: slice }
+      { name: 'forget_subscribers', params: slice },
+      { name: 'forget_reserved', params: {} }
     ])
     const older = rows.length === SLICE && rows.at(-1)?.old === 1
     const more = older || [forgotten, unboxed, unkeyed, unasked, unlisted].some(step => step?.changes === SLICE)

@@ -7,6 +7,7 @@ import { createEngine, Rendering, TAG_NAMES } from './engine.ts'
 import { FILTERS } from './filters.ts'
 import { directReader } from './leaf.ts'
 import { Budget, MAX_DEPTH } from './limits.ts'
+import { nonGsm } from './sms.ts'
 import { createTexts } from './text.ts'
 import { renderNode, settled, toJson, type Leaf, type Node, type Run } from './tree.ts'
 
@@ -21,7 +22,8 @@ export function createMapper (): Mapper {
       const node = new Compiler(liquid, file, readable, faults).node(tree, pointer, 0)
       return compiled(node, liquid)
     },
-    text: createTexts()
+    text: createTexts(),
+    nonGsm
   }
 }
 

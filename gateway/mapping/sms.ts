@@ -48,6 +48,11 @@ export function plain (text: string): string {
   return GSM.test(bare) ? bare.trim() : clean
 }
 
+/** The characters by which a text is none of GSM 03.38, each once. */
+export function nonGsm (text: string): string[] {
+  return [...new Set(text)].filter(character => !GSM.test(character))
+}
+
 /** Encoding and number of parts of a text that is sent as it is. */
 export function costOf (text: string): Pick<SmsText, 'encoding' | 'segments'> {
   if (GSM.test(text)) return { encoding: 'GSM-7', segments: gsmParts(text) }

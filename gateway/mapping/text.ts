@@ -2,6 +2,7 @@ import type { Liquid, Template } from 'liquidjs'
 import type { CompiledText, Mapper, TextFault } from '../contract.ts'
 import { MappingError, nearest } from '../errors.ts'
 import { syntaxOf, whyNot } from './cause.ts'
+import { beforeLinks, besideLinks } from './cut.ts'
 import { textOf } from './emitter.ts'
 import { createEngine, Rendering } from './engine.ts'
 import { FILTERS } from './filters.ts'
@@ -34,7 +35,8 @@ export function createTexts (): Mapper['text'] {
 
 function textEngine (): Liquid {
   const filters = Object.fromEntries(Object.keys(TEXT_FILTERS).map(name => [name, FILTERS[name]!]))
-  return createEngine({ tags: TEXT_TAGS, filters, lenient: true })
+  const whole = { truncate: beforeLinks(FILTERS['truncate']!), truncatewords: besideLinks(FILTERS['truncatewords']!) }
+  return createEngine({ tags: TEXT_TAGS, filters: { ...filters, ...whole }, lenient: true })
 }
 
 function compile (template: string, names: readonly string[], liquid: Liquid): CompiledText | { faults: TextFault[] } {

@@ -90,7 +90,8 @@ export function requestReadable (manifest: Manifest): Readable {
 
 /**
  * What the mapping of an event may read. `delivery.attempt` is not among it: an attempt must not change
- * the bytes, or a provider that tells repeats by them could not.
+ * the bytes, or a provider that tells repeats by them could not. `delivery.open_for_s` does; whoever declares quiet hours tells
+ * repeats otherwise.
  */
 export function eventReadable (manifest: Manifest, data: JsonSchema): Readable {
   return {
@@ -98,7 +99,7 @@ export function eventReadable (manifest: Manifest, data: JsonSchema): Readable {
     shop: closed({ id: TEXT, name: TEXT, domain: TEXT }),
     connection: connectionSchema(manifest),
     event: closed({ id: TEXT, source: TEXT, type: TEXT, time: TEXT }),
-    delivery: closed({ id: TEXT, key: TEXT, ...(manifest.record_only && { record_only: { type: 'boolean' } }) }),
+    delivery: closed({ id: TEXT, key: TEXT, ...(manifest.record_only && { record_only: { type: 'boolean' } }), ...(manifest.quiet_hours && { open_for_s: { type: 'integer' } }) }),
     ...platformReadable(manifest)
   }
 }

@@ -1,6 +1,6 @@
 // From the folders a config names to providers ready for use, with every fault of all of them.
 
-import type { EventTypeConfig, Fault, Files, JsonSchema, Mapper, MappingScope, Prepared, Provider, ProviderCode, ProviderConfig, Readable, SourceFile } from '../contract.ts'
+import type { EventTypeConfig, Fault, Files, JsonSchema, Mapper, MappingScope, Prepared, Provider, ProviderCode, ProviderConfig, ProviderText, Readable, SourceFile, TextPreview } from '../contract.ts'
 import { MappingError } from '../errors.ts'
 import { compileAccount, compileAuth } from './auth.ts'
 import { providerCode } from './code.ts'
@@ -10,10 +10,12 @@ import { groupsOf, limitGroups } from './limits.ts'
 import { checkManifest } from './manifest-checks.ts'
 import { readManifest } from './manifest.ts'
 import type { EventSource, Manifest } from './manifest.ts'
+import { meteredOf } from './metered.ts'
 import { clientSecrets, compileWays } from './oauth.ts'
 import { compileOutcomes, compileReceipts } from './outcomes.ts'
 import { secretFaults } from './platform-checks.ts'
 import { platformOf, type Platform } from './platform.ts'
+import { compileQuietHours, quietHoursFaults } from './quiet-hours.ts'
 import { step, valueAt } from '../json-pointer.ts'
 import { checkRecordOnly } from './record-only.ts'
 import { compileRequest } from './requests.ts'
@@ -23,7 +25,7 @@ import { taskFaults } from './setup-checks.ts'
 import { compileCauses, compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
 import { compileSubscribers } from './subscribers.ts'
-import { compileText, textFaults } from './texts.ts'
+import { compileText, notMade, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
 import { durationMs } from './units.ts'
 import { webhooksOf } from './webhooks.ts'
@@ -80,8 +82,9 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
   checkRecordOnly(manifest, compiling)
   const platform = platformOf(defaultsOf(manifest.options), config.options, options.publicUrl)
   const texts = compileTexts(manifest, compiling)
-  const prepare = compileEvents(manifest, options.eventTypes, texts, platform, compiling)
+  const events = compileEvents(manifest, options.eventTypes, texts, platform, compiling)
   const request = compileRequests(manifest, platform, compiling)
+  const [ofTexts, ofHours] = [textFaults([...texts.values()], compiling.mapper), quietHoursFaults(manifest)]
   return Object.freeze({
     id: manifest.id,
     title: manifest.title,
@@ -111,13 +114,16 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     possibleCauses: compileCauses(manifest),
     resetText: manifest.reset,
     account: compileAccount(manifest, compiling),
-    prepare,
+    prepare: events.prepare,
     request,
     authorize: compileAuth(manifest, platform, compiling),
     judge: compileOutcomes(manifest.outcomes, settingsDefaults(manifest), compiling),
     receipt: compileReceipts(manifest.requests),
     secretFaults: compileForms(manifest),
-    settingsFaults: textFaults([...texts.values()], compiling.mapper),
+    settingsFaults: (settings: Record<string, unknown>) => [...ofTexts(settings), ...ofHours(settings)],
+    texts: events.texts,
+    quietHours: compileQuietHours(manifest, platform({}).options, compiling),
+    metered: meteredOf(manifest, platform({}).options),
     standIn: standInFacts(manifest, compiling)
   })
 }
@@ -149,33 +155,56 @@ function compileTexts (manifest: Manifest, compiling: Compiling): Map<string, Ev
   }))
 }
 
-/** Each event type's way from a scope to a request: what it requires, its map, its text, its request. */
-function compileEvents (manifest: Manifest, eventTypes: Record<string, JsonSchema>, texts: ReadonlyMap<string, EventText>, platform: Platform, compiling: Compiling): Provider['prepare'] {
+/** Where nobody says when quiet hours begin. */
+const OPEN_FOR_S = 86_400
+
+interface CompiledEvent { prepare (scope: MappingScope): Prepared, preview: ((scope: MappingScope) => TextPreview) | null }
+
+/** Each event type's way from a scope to a request: what it requires, its map, its text, its request; and the texts by themselves. */
+function compileEvents (manifest: Manifest, eventTypes: Record<string, JsonSchema>, texts: ReadonlyMap<string, EventText>, platform: Platform, compiling: Compiling): { prepare: Provider['prepare'], texts: Record<string, ProviderText> } {
   const defaults = settingsDefaults(manifest)
   const compiled = new Map(Object.entries(manifest.events).map(([type, event]) => [type, compileEvent(type, event, manifest, eventTypes[type] as JsonSchema, texts.get(type), compiling)]))
-  return (type, scope) => {
-    const prepare = compiled.get(type)
-    if (prepare === undefined) return { ok: false, reason: 'event_not_supported', detail: `${manifest.id} has no mapping for ${type}` }
-    return prepare({ ...scope, ...platform(scope), connection: { ...scope.connection, settings: { ...defaults, ...scope.connection.settings } } })
+  const whole = (scope: MappingScope): MappingScope => ({
+    ...scope, ...platform(scope),
+    delivery: { open_for_s: OPEN_FOR_S, ...scope.delivery },
+    connection: { ...scope.connection, settings: { ...defaults, ...scope.connection.settings } }
+  })
+  return {
+    prepare: (type, scope) => compiled.get(type)?.prepare(whole(scope)) ?? { ok: false, reason: 'event_not_supported', detail: `${manifest.id} has no mapping for ${type}` },
+    texts: Object.fromEntries([...compiled].flatMap(([type, { preview }]) => {
+      const text = texts.get(type)
+      return text === undefined || preview === null ? [] : [[type, { setting: text.setting, title: text.title, standard: text.standard, names: text.names, preview: (scope: MappingScope) => preview(whole(scope)) }]]
+    }))
   }
 }
 
-function compileEvent (type: string, event: EventSource, manifest: Manifest, data: JsonSchema, text: EventText | undefined, compiling: Compiling): (scope: MappingScope) => Prepared {
+function compileEvent (type: string, event: EventSource, manifest: Manifest, data: JsonSchema, text: EventText | undefined, compiling: Compiling): CompiledEvent {
   const readable = eventReadable(manifest, data)
   const entries = Object.entries(event.map ?? {}).map(([name, entry]) => [name, compileTree(entry, `/events${step(type)}/map${step(name)}`, readable, compiling)] as const)
   const map = closed({ ...Object.fromEntries(entries.map(([name]) => [name, {}])), ...(event.text && { text: { type: 'string' } }) })
   const request: CompiledRequest = compileRequest(event.request, manifest, { ...readable, map }, compiling)
-  return scope => {
-    const missing = event.requires?.find(({ at }) => isAbsent(valueAt(scope.data, at)))
-    if (missing !== undefined) return { ok: false, reason: missing.reason, detail: `data${missing.at} is absent` }
-    const open = event.needs_settings?.find(({ name }) => isAbsent(scope.connection.settings[name]))
-    if (open !== undefined) return { ok: false, reason: open.reason, detail: `the setting ${open.name} is empty`, waits: true }
-    return attempt(() => {
-      const map: Record<string, unknown> = Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)]))
-      if (text === undefined) return request({ ...scope, map })
-      const sms = text.render(scope.connection.settings, map)
-      return { ...request({ ...scope, map: { ...map, text: sms.text } }), segments: { encoding: sms.encoding, segments: sms.segments } }
-    })
+  const made = (scope: MappingScope): Record<string, unknown> => Object.fromEntries(entries.map(([name, tree]) => [name, tree?.render(scope)]))
+  return {
+    prepare (scope) {
+      const missing = event.requires?.find(({ at }) => isAbsent(valueAt(scope.data, at)))
+      if (missing !== undefined) return { ok: false, reason: missing.reason, detail: `data${missing.at} is absent` }
+      const open = event.needs_settings?.find(({ name }) => isAbsent(scope.connection.settings[name]))
+      if (open !== undefined) return { ok: false, reason: open.reason, detail: `the setting ${open.name} is empty`, waits: true }
+      return attempt(() => {
+        const map = made(scope)
+        if (text === undefined) return request({ ...scope, map })
+        const sms = text.render(scope.connection.settings, map)
+        return { ...request({ ...scope, map: { ...map, text: sms.text } }), segments: { encoding: sms.encoding, segments: sms.segments } }
+      })
+    },
+    preview: text === undefined ? null : scope => {
+      try {
+        return text.preview(scope.connection.settings, made(scope))
+      } catch (error) {
+        if (error instanceof MappingError) return notMade(error)
+        throw error
+      }
+    }
   }
 }
 

@@ -3,8 +3,10 @@
 import type { Fault, JsonSchema, ProviderConfig, SourceFile } from '../contract.ts'
 import { schemaCompiler } from '../json-schema.ts'
 import { groupsOf } from './limits.ts'
+import { checkMetered } from './metered.ts'
 import { checkOAuth } from './oauth.ts'
 import { platformFaults } from './platform-checks.ts'
+import { checkQuietHours } from './quiet-hours.ts'
 import { checkReason, known, type Report } from './report.ts'
 import { checkSetup } from './setup-checks.ts'
 import { checkSubscribers } from './subscribers.ts'
@@ -32,6 +34,8 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
   manifest.needs_options.forEach((names, i) => names.forEach((name, n) => {
     if (!Object.hasOwn(manifest.options, name)) report(`/needs_options/${i}/${n}`, `no option "${name}"`, known(manifest.options))
   }))
+  checkQuietHours(manifest, report)
+  checkMetered(manifest, report)
   checkSetup(manifest, report)
   checkSubscribers(manifest, report)
   checkAuth(manifest, report)

@@ -28,6 +28,8 @@ export interface Manifest {
   needs_options: string[][]
   uncertain: Uncertain
   record_only: boolean
+  quiet_hours?: QuietHoursSource
+  metered?: MeteredSource
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
   subscribers?: SubscribersSource
@@ -38,6 +40,21 @@ export interface Manifest {
   webhooks?: WebhooksSource
   stand_in: Record<string, StandInSource>
 }
+
+/** When messages wait for a better hour; names of options and settings. */
+export interface QuietHoursSource {
+  kinds: Kind[]
+  every_kind?: string
+  hours: { option: string, setting?: string }
+  zone: { option: string, setting?: string }
+  stop_before: string
+  stricter?: string | StricterSource[]
+  at?: { time_zone?: string, phone?: string, country?: string }
+}
+
+export interface StricterSource { name: string, country?: string, calling?: string[], days?: string[], open: string }
+
+export interface MeteredSource { by_plan: string, by_shop?: string, cap?: string, at?: { phone?: string, country?: string } }
 
 export interface WebhooksSource {
   list: SetupList & { id: string, event: string, url: string }

@@ -6,6 +6,7 @@ import type { Fault, GatewayConnectionConfig, ProviderCode, ProviderConfig, Sour
 import { schemaCompiler } from '../json-schema.ts'
 import { step } from '../json-pointer.ts'
 import { secretFields, type Manifest } from './manifest.ts'
+import { optionFaults } from './quiet-hours.ts'
 
 /** A fault at a place below the provider's entry in the config. */
 type Report = (below: string, message: string, fix: string, code: Code, key?: boolean) => void
@@ -15,6 +16,7 @@ export function platformFaults (manifest: Manifest, config: ProviderConfig, from
   const faults: Fault[] = []
   const report = reporter(faults, config, from)
   checkOptions(manifest, config, report)
+  optionFaults(manifest, config.options, (option, message, fix) => { report(`/options${step(option)}`, message, fix, 'GW_CONFIG_VALUE') })
   if (!config.comingSoon) needOptions(manifest, config, report)
   if (manifest.connection === 'shop') refuseAccount(config, report)
   else if (config.connection !== null) checkAccount(manifest, config.connection, report)

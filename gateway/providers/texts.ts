@@ -1,7 +1,7 @@
 // The texts that merchants write, as settings of their connections: which setting an event takes its text from,
 // what the text may read, and whether it can be used.
 
-import type { Detail, Mapper, Provider, SmsText, TextFault } from '../contract.ts'
+import type { Detail, Mapper, Provider, SmsText, TextFault, TextPreview } from '../contract.ts'
 import { MappingError } from '../errors.ts'
 import type { Compiling, Tree } from './compile.ts'
 import { treeOf } from './compile.ts'
@@ -11,8 +11,12 @@ import { step } from '../json-pointer.ts'
 /** The text of one event type: the names it may read, and what becomes of it with the event's map; `render` throws MappingError only. */
 export interface EventText {
   setting: string
+  title: string
+  standard: string
   names: string[]
   render (settings: Record<string, unknown>, map: Record<string, unknown>): SmsText
+  /** The same for whoever writes it: faults of the template with their places; one at its beginning says why it gives no text. */
+  preview (settings: Record<string, unknown>, map: Record<string, unknown>): TextPreview
 }
 
 /** The text of an event, its default checked; null where the event has none, or a fault was added. `at` is the event's place. */
@@ -30,7 +34,29 @@ export function compileText (event: EventSource, at: string, manifest: Manifest,
   for (const { offset, message, fix } of faultsOf(mapper.text(manifest.settings[text.setting]?.['default'] as string, names))) {
     faults.push(file.fault('GW_MAPPING_SYNTAX', `/settings${step(text.setting)}/default`, message, fix, { offset }))
   }
-  return { setting: text.setting, names, render: (settings, made) => rendered(text.setting, names, mapper, settings, made[text.reads] as Record<string, unknown>) }
+  const { title = text.setting, default: standard } = manifest.settings[text.setting] as { title?: string, default: string }
+  return {
+    setting: text.setting, title, standard, names,
+    render: (settings, made) => rendered(text.setting, names, mapper, settings, made[text.reads] as Record<string, unknown>),
+    preview: (settings, made) => previewed(String(settings[text.setting]), names, mapper, made[text.reads] as Record<string, unknown>)
+  }
+}
+
+function previewed (template: string, names: readonly string[], mapper: Mapper, values: Record<string, unknown>): TextPreview {
+  const text = mapper.text(template, names)
+  if ('faults' in text) return text
+  try {
+    const sms = text.render(values)
+    return { ...sms, nonGsm: mapper.nonGsm(sms.text) }
+  } catch (error) {
+    if (error instanceof MappingError) return notMade(error)
+    throw error
+  }
+}
+
+/** Nothing is wrong with the template itself, and it gives no text all the same. */
+export function notMade ({ message }: MappingError): TextPreview {
+  return { faults: [{ offset: 0, message: message.slice(0, 300), fix: 'Change the text, so that it says something in at most 1,600 characters.' }] }
 }
 
 /** What is wrong with the texts among given settings; those that are left out or are no text are not looked at. */

@@ -12,6 +12,7 @@ export const SQLITE: Dialect = {
   listed: param => `(select value from json_each(:${param}))`,
   each: param => `json_each(:${param})`,
   merged: (object, other) => `json_patch(${object}, ${other})`,
+  without: (object, param) => `json_remove(${object}, '$."' || :${param} || '"')`,
   now: ':now',
   skipLocked: ''
 }
@@ -24,6 +25,7 @@ export const POSTGRES: Dialect = {
   listed: (param, type) => `(select value::${type} from json_array_elements_text(:${param}::json))`,
   each: (param, type) => `(select value::${type} from json_array_elements_text(:${param}::json)) as each`,
   merged: (object, other) => `(${object}::jsonb || ${other}::jsonb)::text`,
+  without: (object, param) => `(${object}::jsonb - :${param})::text`,
   // The database's own: instances have clocks of their own.
   now: '(extract(epoch from clock_timestamp()) * 1000)::bigint',
   skipLocked: 'for update skip locked'

@@ -14,11 +14,28 @@ import { shops } from './sql/shops.ts'
 import { slots } from './sql/slots.ts'
 import { sources } from './sql/sources.ts'
 import { subscribers } from './sql/subscribers.ts'
+import { USAGE } from './sql/usage.ts'
 import { webhooks } from './sql/webhooks.ts'
 
 /** What every database runs, in one's own words. */
 export function statements (dialect: Dialect): Record<string, string> {
-  return { ...intake(dialect), ...delivery(dialect), ...shops(dialect), ...jobs(dialect), ...inbox(dialect), ...slots(dialect), ...audit(dialect), ...clock(dialect), ...subscribers(dialect), ...webhooks(dialect), ...sources(dialect), ...SEND_AGAIN, ...SETUP, ...OAUTH }
+  return {
+    ...intake(dialect),
+    ...delivery(dialect),
+    ...shops(dialect),
+    ...jobs(dialect),
+    ...inbox(dialect),
+    ...slots(dialect),
+    ...audit(dialect),
+    ...clock(dialect),
+    ...subscribers(dialect),
+    ...webhooks(dialect),
+    ...sources(dialect),
+    ...SEND_AGAIN,
+    ...USAGE,
+    ...SETUP,
+    ...OAUTH
+  }
 }
 
 /** The embedded database's. */

@@ -16,7 +16,7 @@ const ENV = { TWILIO_KEY: 'SK00000000000000000000000000000001', TWILIO_SECRET: '
 const provider = (options: string): string => `  stoq-native:
     path: ${ROOT}/plugins/stoq-native
     connection: { auth: api_key, account_id: ${ACCOUNT}, secrets: { api_key_sid: { env: TWILIO_KEY }, api_key_secret: { env: TWILIO_SECRET } } }
-    options: ${options}
+    options: ${options.replace('{', '{ sending_hours: "off", ')}
     secrets: { callback_token: [{ env: TWILIO_TOKEN }, { env: TWILIO_TOKEN_TWO }] }
 `
 

@@ -16,7 +16,7 @@ const SHOPS = ['acme.example', 'globex.example']
 const PROVIDER = `  stoq-native:
     path: ${ROOT}/plugins/stoq-native
     connection: { auth: api_key, account_id: ${ACCOUNT}, secrets: { api_key_sid: { env: TWILIO_KEY }, api_key_secret: { env: TWILIO_SECRET } } }
-    options: { messaging_service_sid: MG00000000000000000000000000000001 }
+    options: { messaging_service_sid: MG00000000000000000000000000000001, sending_hours: "off" }
     secrets: { callback_token: { env: TWILIO_TOKEN } }
     limits: { create: [{ max: 500, per: 1s }], read: [{ max: 500, per: 1s }] }
 `

@@ -14,6 +14,7 @@ import { tasks } from './store-tasks.ts'
 import { slots } from './store-slots.ts'
 import { sources } from './store-sources.ts'
 import { subscribers } from './store-subscribers.ts'
+import { usage } from './store-usage.ts'
 import { webhooks } from './store-webhooks.ts'
 import { ALL, archiveStep, claim, deliveryOf, eventOf, HERE, NOW, one, place, put, queueOf, sent, settleStep, startStep, type EventFacts, type Place, type Put } from './store-rows.ts'
 
@@ -57,6 +58,7 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('lists of people', async t => { await subscribers(t, recorded) })
     await t.test('what providers tell by themselves', async t => { await webhooks(t, recorded) })
     await t.test('messages of sources', async t => { await sources(t, recorded) })
+    await t.test('what messages cost', async t => { await usage(t, recorded) })
     await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')
@@ -583,7 +585,7 @@ async function ends (t: Test, open: Open): Promise<void> {
   await t.test('what waited for the provider\'s limits and expired says so, and nothing that promises a send', async t => {
     const { store } = await open(t)
     const at = await place(store)
-    const waited = { rate_limited: 'expired_rate_limited', provider_failing: 'expired' }
+    const waited = { rate_limited: 'expired_rate_limited', quiet_hours: 'expired_quiet_hours', provider_failing: 'expired' }
     const events = []
     for (const reason of Object.keys(waited)) {
       const event = await put(store, at, { expiresAt: NOW })

@@ -260,7 +260,7 @@ export const delivery = (d: Dialect) => ({
     ) as held order by queue_key limit :limit`,
   expire_waiting: `
     update deliveries set state = 6, due_at = null, finished_at = :now,
-      reason = coalesce(:reason, case reason when 'rate_limited' then 'expired_rate_limited' when 'opt_in_pending' then 'expired_opt_in_pending' else 'expired' end)
+      reason = coalesce(:reason, case reason when 'rate_limited' then 'expired_rate_limited' when 'opt_in_pending' then 'expired_opt_in_pending' when 'quiet_hours' then 'expired_quiet_hours' else 'expired' end)
     where state = 1 and owner is null and due_at is not null and expires_at <= :now and delivery_key in (select delivery_key from (
       select delivery_key, expires_at from deliveries where queue_key = :queue_key and due_at is not null order by priority, due_at limit :limit
     ) as oldest where expires_at <= :now)`,

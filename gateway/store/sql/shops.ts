@@ -47,6 +47,8 @@ export const shops = (d: Dialect) => ({
     values (:id, :shop_key, :provider, :auth, :account_id,
       (select account_key from accounts where provider = :provider and account = :account), :settings, :ready, :now, :now)
     on conflict (shop_key, provider) do update set settings = ${d.merged('connections.settings', ':settings')}, updated_at = :now`,
+  // Back to what the platform has it.
+  reset_setting: `update connections set settings = ${d.without('settings', 'setting')}, updated_at = :now where shop_key = :shop_key and provider = :provider`,
   delete_connection: 'delete from connections where shop_key = :shop_key and provider = :provider',
   connections: `
     select c.connection_key, c.id, c.provider, c.auth, c.account_id, c.account_key, c.settings, c.ready, c.name, c.set_up, c.oauth, a.account
