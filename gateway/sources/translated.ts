@@ -3,7 +3,7 @@
 import type { Translated } from '../contract.ts'
 
 const REASON = /^[a-z][a-z0-9_]{0,59}$/
-const EVENTS_MAX = 100
+const EVENTS_MAX = 200
 
 /** The same value. Throws TypeError, saying what is wrong, where it is not what a source may give. */
 export function checkTranslated (value: Translated): Translated {

@@ -53,6 +53,14 @@ export function idOf (object: Json, type: string): string | null {
   return typeof gid === 'string' && gid.startsWith(prefix) ? digitsOf(gid.slice(prefix.length)) : digitsOf(id)
 }
 
+/** The digits of an id that stands alone, as a number, as text or as a global id of any type. */
+export function idIn (value: unknown): string | null {
+  return digitsOf(typeof value === 'string' && value.startsWith('gid://shopify/') ? value.slice(value.lastIndexOf('/') + 1) : value)
+}
+
+/** A whole number that is exact, or null. */
+export function wholeOf (value: unknown): number | null { return Number.isSafeInteger(value) ? value as number : null }
+
 /** A whole number from 0 on, or null. */
 export function countOf (value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null

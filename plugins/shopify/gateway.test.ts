@@ -11,9 +11,10 @@ const SHOP = 'example-shop.myshopify.com'
 const SECRET = 'shopify_test_client_secret_0001'
 const TEXT = readFileSync(join(import.meta.dirname, 'fixtures/orders-create.preorder.json'), 'utf8')
 const TYPE = `  order.placed: { schema: ${ROOT}/schemas/events/order.placed.schema.json, person: /customer/phone }\n`
+const TYPES = TYPE + ['stock.changed', 'product.updated', 'shop.updated', 'customer.redact', 'customer.data_request', 'shop.redact'].map(type => `  ${type}: { schema: ${ROOT}/schemas/events/${type}.schema.json }\n`).join('')
 const EVENT = 'gid://shopify/Order/5123456789012/preorder.confirmed'
 
-const configOf = (source: string): string => `${CONFIG.replaceAll('acme.example', SHOP).replace('event_types:\n', `event_types:\n${TYPE}`)}sources:\n  shopify: { path: ${import.meta.dirname}, ${source} }\n`
+const configOf = (source: string): string => `${CONFIG.replaceAll('acme.example', SHOP).replace('event_types:\n', `event_types:\n${TYPES}`)}sources:\n  shopify: { path: ${import.meta.dirname}, ${source} }\n`
 const ROTATING = 'secrets: { client_secret: [{ env: SHOPIFY_NEW }, { env: SHOPIFY_OLD }] }'
 
 async function start (t: Test, options: AppOptions = {}): Promise<App> {
@@ -71,7 +72,7 @@ t.test('a signed order becomes one text about the line its properties give away;
   t.match(await post(app, `${body}\n`, { id: 'other-bytes' }), { status: 200, body: { status: 'repeat' } }, 'the same order in other bytes is the same order')
   t.match(await post(app, body, { topic: 'orders/paid', id: 'paid' }), { status: 200, body: { status: 'received' } })
   t.match((await app.ask('GET', '/v1/inbox?subject=gid%3A%2F%2Fshopify%2FOrder%2F5123456789012')).body.items?.map(({ topic }) => topic), ['orders/paid', 'orders/create'])
-  t.match((await rows(app, 2))[0], { topic: 'orders/paid', state: 'recorded', reason: 'topic_not_acted_on', events: [] })
+  t.match((await rows(app, 2))[0], { topic: 'orders/paid', state: 'recorded', reason: 'order_known', events: [] })
   t.match(await deliveries(app), [{ shop: SHOP, provider: 'courier', state: 'delivered', event: { source: '/sources/shopify', source_id: EVENT, type: 'preorder.confirmed', data: { products: [{ title: 'Linen Dress', variant_title: 'Large', quantity: 1 }] } } }])
   const received = await app.received('courier')
   t.match(received, [{ status: 202, body: { data: { name: 'Preorder', properties: { order_name: '#1001' }, recipient: { phone: '+12015550123', name: 'Jane Buyer' } } } }])

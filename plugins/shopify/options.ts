@@ -1,6 +1,7 @@
 // What the platform team chooses of this source, under sources.shopify.options.
 
 import type { SourceCode } from '../../gateway/define.ts'
+import { ADMIN_OPTIONS } from './admin/options.ts'
 import { COUNTRIES } from './country.ts'
 
 /** A property of an order line that tells a preorder; without a value any that is not empty does. */
@@ -11,6 +12,9 @@ export interface Options {
   preorder_properties: PreorderRule[]
   timeline_property?: string
   country: string
+  /** Plan of this gateway by handle or name of the app's plan. */
+  plans: Record<string, string>
+  free_plan: string
 }
 
 /** Seen in a public theme that uses STOQ, so an observation and no contract. */
@@ -42,7 +46,7 @@ export const OPTIONS: NonNullable<SourceCode['options']> = {
       default: PREORDER_PROPERTIES
     },
     timeline_property: {
-      description: 'Name of the property of an order line that says when a preorder ships. Without it no shipping timeline is sent.',
+      description: 'Name of the property of an order line that says when a preorder ships. Where no line has it, the selling plan says it, if the Admin API is connected.',
       type: 'string',
       minLength: 1,
       maxLength: 255
@@ -52,6 +56,22 @@ export const OPTIONS: NonNullable<SourceCode['options']> = {
       type: 'string',
       enum: [...COUNTRIES],
       default: 'US'
-    }
+    },
+    plans: {
+      description: 'Which plan (of plans) a subscription of the app pays for, by its handle or its name at Shopify. Without any, shops keep their plan whatever they pay.',
+      type: 'object',
+      maxProperties: 100,
+      propertyNames: { minLength: 1, maxLength: 200 },
+      additionalProperties: { description: 'Name of a plan of this gateway.', type: 'string', minLength: 1, maxLength: 100 },
+      default: {}
+    },
+    free_plan: {
+      description: 'Plan (of plans) of a shop whose subscription has ended.',
+      type: 'string',
+      minLength: 1,
+      maxLength: 100,
+      default: 'free'
+    },
+    ...ADMIN_OPTIONS
   }
 }

@@ -1,4 +1,4 @@
-// Which lines of an order are preorders, by what the order itself gives away. A selling plan does not: a subscription has
+// Which lines of an order are preorders, by what their properties give away. A selling plan does not: a subscription has
 // one as well, so it must be looked up.
 
 import { objectsOf, textOf, type Json } from './body.ts'
@@ -6,13 +6,7 @@ import type { PreorderRule } from './options.ts'
 
 const VALUE_CHARS = 500
 
-/** `unresolved`: it has a selling plan, and nothing else that tells. */
-export type LineKind = 'preorder' | 'unresolved' | 'ordinary'
-
-export function kindOf (line: Json, rules: readonly PreorderRule[]): LineKind {
-  if (rules.some(rule => fits(line, rule))) return 'preorder'
-  return line.selling_plan_id === undefined || line.selling_plan_id === null ? 'ordinary' : 'unresolved'
-}
+export function isPreorder (line: Json, rules: readonly PreorderRule[]): boolean { return rules.some(rule => fits(line, rule)) }
 
 /** Value of a line's property, as text; null where it has none, or an empty one. */
 export function propertyOf (line: Json, name: string): string | null {

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import type { InboundContext } from '../../gateway/define.ts'
+import { keptAs } from './keys.ts'
 import { sign } from './verify.ts'
-import { webhook } from './webhook.ts'
+import { webhook, type WebhookContext } from './webhook.ts'
 
 const SECRET = 'shpss_first_0123456789'
 const SECOND = 'shpss_second_0123456789'
@@ -28,8 +29,12 @@ async function routes (t: Test, { secrets = [SECRET, SECOND] }: { secrets?: stri
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: 8 * 1024 * 1024 }, (_request, body, done) => { done(null, body) })
   app.addHook('onRoute', route => { route.bodyLimit = 8 * 1024 * 1024 })
   app.addHook('preValidation', async request => { request.body ??= Buffer.alloc(0) })
-  const context: InboundContext = {
-    id: 'shopify', options: { api_version: '2026-10' }, secrets: { client_secret: secrets }, publicUrl: null, now: () => 0,
+  const context: WebhookContext = {
+    id: 'shopify', options: { api_version: '2026-10' }, secrets: { client_secret: secrets },
+    async read (_name, { keys }) {
+      const asked = new Set(JSON.parse(String(keys)) as string[])
+      return kept.some(row => row.keys.some(key => asked.has(keptAs(key)))) ? [{ known: 1 }] : []
+    },
     async receive (received) {
       const repeat = kept.some(({ keys }) => keys.some(key => received.keys.includes(key)))
       if (!repeat) kept.push(received)
@@ -160,20 +165,84 @@ t.test('what the app signs for other uses is no webhook: only an object of JSON 
   t.equal((await send({ body: ' \r\n\t{"id":1}' }))[0], 200)
 })
 
-t.test('attack 6: another body under the same id is a repeat, and the first one stays', async t => {
-  const { send, kept } = await routes(t)
+t.test('attack 6: another body under the same id is a repeat, the first one stays, and there is an alarm', async t => {
+  const { send, kept, warned } = await routes(t)
   await send()
+  await send()
+  await send({ headers: { 'webhook-id': 'fresh' } })
+  t.strictSame(warned, [], 'the same body again is none')
   t.strictSame(await send({ body: '{"id":1}' }), [200, '{"status":"repeat"}'])
   t.strictSame(kept.map(({ body }) => body), [ORDER.toString()])
+  t.strictSame(warned, [{ topic: 'orders/create', shop: 'example-shop.myshopify.com', webhook: HEADERS['webhook-id'] }])
+  const uninstall = { 'topic': 'app/uninstalled', 'webhook-id': 'gone', 'event-id': 'gone' }
+  await send({ body: '{"id":548380009}', headers: uninstall })
+  await send({ body: '{"id":548380009}', headers: uninstall })
+  t.equal(warned.length, 1)
+  await send({ body: '{"id":548380009,"name":"Acme"}', headers: uninstall })
+  t.equal(warned.length, 2, 'also where equal bodies may truly come twice')
+})
+
+t.test('attack 6: one event of a thing at one time is taken once, whatever id its deliveries have', async t => {
+  const { send, kept, warned } = await routes(t)
+  const level = (more: object = {}): string => JSON.stringify({ inventory_item_id: 46123456789012, location_id: 71234567890, available: 12, updated_at: '2026-11-16T09:30:04-05:00', ...more })
+  const topic = { topic: 'inventory_levels/update' }
+  await send({ body: level(), headers: { ...topic, 'webhook-id': '1' } })
+  t.strictSame(await send({ body: level({ available: 99 }), headers: { ...topic, 'webhook-id': '2' } }), [200, '{"status":"repeat"}'])
+  t.equal(warned.length, 1)
+  const others = [
+    { body: level({ location_id: 71234567891 }) }, { body: level({ inventory_item_id: 46123456789013 }) }, { body: level({ available: 0, updated_at: '2026-11-16T09:30:05-05:00' }) },
+    { body: level({ available: 13 }), headers: { name: 'second-subscription' } }, { body: level({ available: 14 }), headers: { 'event-id': 'another' } }, { body: level(), headers: { topic: 'inventory_levels/connect' } }
+  ]
+  for (const [i, { body, headers }] of others.entries()) t.strictSame(await send({ body, headers: { ...topic, 'webhook-id': `other-${i}`, ...headers } }), [200, '{"status":"received"}'], body)
+  t.equal(kept.length, 7)
+  t.equal(warned.length, 1)
+})
+
+t.test('attack 5: a body that has its own time is a repeat under any headers; one that has none may truly come twice', async t => {
+  const { send } = await routes(t)
+  const at = '2026-11-16T09:30:05-05:00'
+  const fresh = (topic: string, n: number): Record<string, string> => ({ topic, 'webhook-id': `${topic} ${n}`, 'event-id': `${topic} ${n}`, 'triggered-at': `2026-11-2${n}T00:00:00Z`, 'shop-domain': n === 2 ? 'acme.myshopify.com' : 'example-shop.myshopify.com' })
+  const once: Record<string, string> = {
+    'variants/in_stock': `{"id":44123456789012,"product_id":1,"inventory_quantity":12,"updated_at":"${at}"}`,
+    'variants/out_of_stock': `{"id":44123456789012,"product_id":1,"inventory_quantity":0,"updated_at":"${at}"}`,
+    'inventory_levels/update': `{"inventory_item_id":1,"location_id":2,"available":1,"updated_at":"${at}"}`,
+    'inventory_items/update': `{"id":1,"updated_at":"${at}"}`,
+    'products/update': `{"id":1,"variants":[],"updated_at":"${at}"}`,
+    'app_subscriptions/update': `{"app_subscription":{"admin_graphql_api_id":"gid://shopify/AppSubscription/1","updated_at":"${at}"}}`,
+    'customers/data_request': '{"customer":{"id":1},"data_request":{"id":9999}}'
+  }
+  for (const [topic, body] of Object.entries(once)) {
+    for (const n of [0, 1, 2]) t.strictSame(await send({ body, headers: fresh(topic, n) }), [200, `{"status":"${n === 0 ? 'received' : 'repeat'}"}`], `${topic} ${n}`)
+  }
+  for (const topic of ['app/uninstalled', 'customers/redact', 'shop/redact', 'inventory_levels/update']) {
+    for (const n of [0, 1]) t.strictSame(await send({ body: '{"shop_id":1}', headers: fresh(`${topic}`, n + 3) }), [200, '{"status":"received"}'], `${topic} ${n}`)
+  }
 })
 
 t.test('two topics of one event of Shopify\'s are two rows, and so are two equal bodies of a topic that may repeat itself', async t => {
   const { send, kept } = await routes(t)
   const body = '{"inventory_item_id":46123456789012,"available":12}'
   await send({ body, headers: { 'topic': 'inventory_levels/update', 'webhook-id': '1' } })
-  await send({ body, headers: { 'topic': 'inventory_levels/update', 'webhook-id': '2' } })
+  await send({ body, headers: { 'topic': 'inventory_levels/update', 'webhook-id': '2', 'event-id': 'another' } })
   await send({ body, headers: { 'topic': 'variants/in_stock', 'webhook-id': '3' } })
   t.equal(kept.length, 3)
+})
+
+t.test('what a row is about is found by its id', async t => {
+  const { send, kept } = await routes(t)
+  const about: Array<[topic: string, body: object, subject: string | null]> = [
+    ['variants/in_stock', { id: 1, admin_graphql_api_id: 'gid://shopify/ProductVariant/642667041472713922' }, 'gid://shopify/ProductVariant/642667041472713922'],
+    ['products/update', { id: 2 }, 'gid://shopify/Product/2'],
+    ['inventory_levels/update', { inventory_item_id: 3 }, 'gid://shopify/InventoryItem/3'],
+    ['inventory_items/update', { id: 3 }, 'gid://shopify/InventoryItem/3'],
+    ['app_subscriptions/update', { app_subscription: { admin_graphql_api_id: 'gid://shopify/AppSubscription/4' } }, 'gid://shopify/AppSubscription/4'],
+    ['orders/paid', { id: 5 }, 'gid://shopify/Order/5'],
+    ['customers/redact', { customer: { id: 6 } }, null],
+    ['app/uninstalled', { id: 7 }, null],
+    ['never/heard_of', { id: 8 }, null]
+  ]
+  for (const [topic, body] of about) await send({ body: JSON.stringify(body), headers: { topic, 'webhook-id': topic, 'event-id': topic } })
+  t.strictSame(kept.map(({ topic, subject }) => [topic, subject]), about.map(([topic, , subject]) => [topic, subject]))
 })
 
 t.test('deliveries of the newer kind are verified by their own headers, which count where both are there', async t => {
@@ -211,7 +280,7 @@ t.test('what is larger than is kept is answered 200, and its body is not kept', 
 
 t.test('another API version than expected is let in and warned of once, and not without end', async t => {
   const { send, kept, warned } = await routes(t)
-  const version = (version: string, id: string): Promise<unknown> => send({ headers: { 'api-version': version, 'webhook-id': id, 'topic': 'products/update' } })
+  const version = (version: string, id: string): Promise<unknown> => send({ body: '{"id":1}', headers: { 'api-version': version, 'webhook-id': id, 'event-id': id, 'topic': 'products/update' } })
   await version('2026-10', 'a')
   t.strictSame(warned, [])
   await version('2027-01', 'b')

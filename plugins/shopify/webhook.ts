@@ -1,10 +1,10 @@
 // POST /webhooks/shopify: whose it is, then on disk, then 200. What follows from it is worked on later, since Shopify
 // waits five seconds, and sends again what got anything but 2xx: only a wrong signature or header is refused.
 
-import { createHash } from 'node:crypto'
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { WEBHOOK_CAP_BYTES, type InboundContext } from '../../gateway/define.ts'
-import { idOf, isObject, parseJson, shopOf } from './body.ts'
+import { WEBHOOK_CAP_BYTES, type InboundContext, type SourceContext } from '../../gateway/define.ts'
+import { keptAs, keysOf } from './keys.ts'
 import { isSigned } from './verify.ts'
 
 /** The headers of webhooks, and of the newer deliveries called Events, which count where both are there. */
@@ -19,14 +19,17 @@ const ID_CHARS = 200
 /** Versions that are warned of, so that nobody fills the log with them. */
 const VERSIONS_MAX = 20
 
+/** What the routes need of what they are given. */
+export type WebhookContext = Pick<InboundContext & SourceContext, 'id' | 'options' | 'secrets' | 'receive' | 'read' | 'warn'>
+
 type Named = Record<typeof REQUIRED[number], string>
 
-export function webhook (app: FastifyInstance, context: InboundContext): void {
+export function webhook (app: FastifyInstance, context: WebhookContext): void {
   const versions = new Set([String(context.options['api_version'])])
   app.post('/', (request, reply) => received(request, reply, context, versions))
 }
 
-async function received (request: FastifyRequest, reply: FastifyReply, context: InboundContext, versions: Set<string>): Promise<FastifyReply> {
+async function received (request: FastifyRequest, reply: FastifyReply, context: WebhookContext, versions: Set<string>): Promise<FastifyReply> {
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   const family = FAMILIES.find(prefix => request.headers[`${prefix}hmac-sha256`] !== undefined) ?? 'x-shopify-'
   const signed = isSigned(request.headers[`${family}hmac-sha256`], context.secrets['client_secret'] ?? [], body)
@@ -41,10 +44,11 @@ async function received (request: FastifyRequest, reply: FastifyReply, context: 
   if (id.length > ID_CHARS) return refuse(reply, 400, `${family}webhook-id has more than ${ID_CHARS} characters.`)
   if (body.length === 0) return refuse(reply, 400, 'The body is empty.')
   warnOf(version, shop, context, versions)
-  const text = body.length > WEBHOOK_CAP_BYTES ? null : body.toString('utf8')
-  const order = text === null || !topic.toLowerCase().startsWith('orders/') ? null : orderOf(text, shop)
-  const keys = keysOf(topic.toLowerCase(), shop, id, body, order)
-  const result = await context.receive({ keys, topic, shop, subject: order?.id ?? null, headers, body: text })
+  const legible = isUtf8(body) && !body.includes(0)
+  const text = body.length > WEBHOOK_CAP_BYTES ? null : body.toString('utf8').replaceAll('\0', '\ufffd')
+  const { subject, keys, bytes } = keysOf({ topic: topic.toLowerCase(), shop, headers, body, text: legible ? text : null })
+  const result = await context.receive({ keys, topic, shop, subject, headers: { ...headers, ...(!legible && { illegible: 'not UTF-8' }) }, body: text })
+  if (result === 'repeat') await alarmOf(bytes, { topic, shop, webhook: id }, context)
   return reply.code(200).send({ status: result === 'new' ? 'received' : 'repeat' })
 }
 
@@ -52,15 +56,6 @@ async function received (request: FastifyRequest, reply: FastifyReply, context: 
 function isForeign (body: Buffer): boolean {
   const first = body.findIndex(byte => ![0x20, 0x09, 0x0a, 0x0d].includes(byte))
   return body.length > 0 && body[first] !== 0x7b
-}
-
-interface OrderId { id: string, ours: boolean }
-
-/** Which order a body is about; null where it does not say. `ours`: nothing in it names another shop than the header. */
-function orderOf (text: string, shop: string): OrderId | null {
-  const body = parseJson(text)
-  const id = isObject(body) ? idOf(body, 'Order') : null
-  return id === null || !isObject(body) ? null : { id: `gid://shopify/Order/${id}`, ours: (shopOf(body) ?? shop) === shop }
 }
 
 /** Without the prefix, and only those that are kept. */
@@ -71,21 +66,14 @@ function headersOf ({ headers }: FastifyRequest, family: string): Record<string,
   }))
 }
 
-/**
- * The signature covers the body alone: whoever saw an order once could send it again under other headers. So an order is
- * known by its bytes too. Other topics may truly say the same twice, such as a stock level that comes back.
- * And an order is made once: the body of a later change of it, seen elsewhere, is no second one, whatever the headers say.
- * A body that names another shop than its header is parked, so it must not take the place of the true one.
- */
-function keysOf (topic: string, shop: string, id: string, body: Buffer, order: OrderId | null): string[] {
-  const delivery = `webhook ${shop} ${id}`
-  if (!topic.startsWith('orders/')) return [delivery]
-  const bytes = `body ${topic} ${createHash('sha256').update(body).digest('base64url')}`
-  return topic === 'orders/create' && order?.ours ? [delivery, bytes, `order ${order.id}`] : [delivery, bytes]
+/** The first of two bodies stays. That there were two is a fault of somebody's, or an attack. */
+async function alarmOf (bytes: readonly string[], about: object, { id, read, warn }: WebhookContext): Promise<void> {
+  const same = await read('shopify_came', { source: id, keys: JSON.stringify(bytes.map(keptAs)) }).catch(() => [{}])
+  if (same.length === 0) warn(about, 'another body came under an id that was used before: the first one stays')
 }
 
 /** Once per version: the first sign that the subscriptions ask for one that is out of support. */
-function warnOf (version: string, shop: string, { options, warn }: InboundContext, versions: Set<string>): void {
+function warnOf (version: string, shop: string, { options, warn }: WebhookContext, versions: Set<string>): void {
   if (versions.has(version) || versions.size > VERSIONS_MAX) return
   versions.add(version)
   warn({ shop, version: version.slice(0, 50), expected: options['api_version'] }, 'webhooks come in another API version than expected: look at the subscriptions, and at sources.shopify.options.api_version')
