@@ -21,6 +21,7 @@ import { createLog, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createRefusals, type Refusal } from './observe/refusals.ts'
 import type { FreeBytes } from './pressure.ts'
+import { redactedBy } from './privacy/open.ts'
 import { playedAt } from './providers/oauth.ts'
 import { startSandbox, type Played, type Sandbox } from './providers/sandbox.ts'
 import { systemRuntime } from './runtime.ts'
@@ -153,7 +154,7 @@ class Process {
     await this.#store.listen(storeEvents({ deliver: this.#deliver, shops: this.#shops, jobs, log: this.#log }))
     this.#deliver.start()
     this.#undo.push(() => this.#deliver.stop(0))
-    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily', 'oauth_revoke', ...this.#generation.sourcing.recurring])
+    await jobs.start(['retention', 'expire_held', 'audit', 'setup_daily', 'oauth_revoke', 'status_polls', ...this.#generation.sourcing.recurring])
     this.#undo.push(() => jobs.stop())
     const unread = await this.#inbox.start()
     if (unread > 0) this.#log.warn({ inbox: unread }, 'took over what a gateway that was killed was working on')
@@ -200,6 +201,7 @@ class Process {
       shops: this.#shops,
       fresh: this.#grants,
       sources: (type, message) => this.#generation.sourcing.check(type, message),
+      redacted: redactedBy({ store: this.#store, vault: this.#vault }),
       config, providers,
       sandboxOrigin: this.#sandboxUrl === null ? null : new URL(this.#sandboxUrl).origin,
       paused: () => this.#intake.pressure.sendsPaused,
@@ -231,7 +233,7 @@ class Process {
   #parts (): Parts {
     return {
       store: this.#store, runtime: this.#runtime, vault: this.#vault, shops: this.#shops, deliver: this.#deliver, grants: this.#grants, setup: () => this.#setup, webhooks: () => this.#webhooks, log: this.#log,
-      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#jobs.look() }, paused: () => this.#intake.pressure.sendsPaused,
+      config: () => this.#config, providers: () => this.#providers, schemas: () => this.#schemas, look: () => { this.#jobs.look() }, hooks: () => this.#generation.sourcing.hooks, paused: () => this.#intake.pressure.sendsPaused,
       publicUrl: () => this.#config.server.publicUrl ?? (this.#config.sandbox.enabled ? this.#url : null) // on this machine alone: so is the sandbox
     }
   }

@@ -446,11 +446,34 @@ export interface ProviderCode {
   reconcile? (scope: MappingScope, request: PreparedRequest, sent: LostRequest, ask: Ask): Promise<Reconciled>
   /** Routes below /webhooks/<id>, for call-backs. No API key is asked for there: the code proves who is calling. */
   routes? (app: FastifyInstance, context: InboundContext): void | Promise<void>
+  /**
+   * What follows from a row that its routes received; without it such rows are recorded only. Called once it is on disk, and again
+   * after a crash: the same must come of it. An empty list is understood, and nothing follows; `unclear` sets it aside for a person.
+   */
+  understand? (received: Received, context: Omit<InboundContext, 'receive'>): readonly ProviderNotice[] | { unclear: string }
+  /** What an answer to the manifest's `status_poll` says; null where it says nothing. */
+  reported? (body: string): CarrierReport | null
   /** Names of the platform's secrets that its routes must be given, under providers.<id>.secrets. */
   secrets?: readonly string[]
   /** What set-up steps of kind `task` do at the provider, by the id of the step. */
   tasks?: Readonly<Record<string, SetupTask>>
 }
+
+/** What the carrier says of a message, in its order; of `delivered`, `undelivered` and `failed` the first one stays. */
+export const CARRIER_WORDS = ['accepted', 'sending', 'sent', 'delivered', 'undelivered', 'failed', 'read'] as const
+export type CarrierWord = typeof CARRIER_WORDS[number]
+
+/** `answer`: as if the request that made the message had been answered so; by it the manifest's outcomes say why it failed. */
+export interface CarrierReport { word: CarrierWord, code: string | null, answer: FoundAnswer | null }
+
+/** What a provider told of itself. `account`: its own id of the account, which must be the one that was sent over. Times are epoch milliseconds. */
+export type ProviderNotice =
+  /** By `delivery` (the delivery.key it was given) or by `receipt`, its id of the message; where both are known they must agree. */
+  | { is: 'status', account: string | null, delivery: string | null, receipt: string, at: number } & CarrierReport
+  /** For all who send over the account. `via`: how it was said, in snake_case. */
+  | { is: 'opted_out' | 'opted_in', account: string, phone: string, at: number, via: string }
+  /** A person reads it. */
+  | { is: 'reply', detail: string }
 
 /** A link to what a task made, for a merchant. */
 export interface TaskLink { title: string, url: string }
@@ -663,6 +686,8 @@ export interface Provider {
   uncertain: Uncertain
   /** It can record a message without sending it: its requests say so where `delivery.record_only` is true. */
   recordOnly: boolean
+  /** Which request asks how a message stands, and how long after it was accepted; null or absent where nobody is asked. */
+  statusPoll?: { request: string, afterMs: readonly number[] } | null
   /** Null or absent where it texts anybody. */
   subscribers?: Subscribers | null
   /** Event types it has a mapping for → name of the limit group their request takes a place in. */
@@ -775,9 +800,9 @@ export interface SourceEvent { id: string, type: string, timeAt: number, data: R
 
 /** What a source makes of a row of its inbox. `reason` is a code in snake_case, `detail` a sentence. */
 export type Translated =
-  | { is: 'events', events: SourceEvent[], reason?: string, detail?: string, /** Statements of its own, in the unit that ends the row. */ steps?: Step[] }
-  /** Understood, and no event follows from it. */
-  | { is: 'recorded', reason: string, detail: string, steps?: Step[] }
+  | { is: 'events', events: SourceEvent[], reason?: string, detail?: string, /** Statements of its own, in the unit that ends the row. */ steps?: readonly Step[] }
+  /** Understood, and no event follows from it. `steps` are done in the unit that ends the row, and may be done twice. */
+  | { is: 'recorded', reason: string, detail: string, steps?: readonly Step[] }
   /** Not understood: a person looks at it. */
   | { is: 'parked', reason: string, detail: string }
 
@@ -849,9 +874,6 @@ export interface SourceJob { uniqueKey: string, attempts: number, cursor: string
 /** A shop as sources see it. */
 export interface SourceShop { key: number, id: string, name: string, domain: string, plan: string, /** What its plan can do. */ capabilities: readonly string[] }
 
-/** Who is to be erased or told about: by any of these. */
-export interface Who { persons: Uint8Array[], /** Lower case. */ emails: string[], customerIds: string[], orderIds: string[] }
-
 export interface SourcePrivacy {
   /** Idempotent: it may be asked again after a crash. */
   redact (who: Who, shopKey: number, context: SourceContext): Promise<void>
@@ -912,6 +934,29 @@ export interface SourceContext {
   seal (text: string, place: string): { key_id: string, version: number, sealed: Uint8Array }
   open (sealed: { key_id: string, version: number, sealed: Uint8Array }, place: string): string | null
   warn (fields: object, message: string): void
+}
+
+// ── who acts on an event, and on what is stored of people ──────────────────────────────────────
+
+/** Steps that ride in the unit that accepts the event. Called for repeats too: what must not be done twice asks for the event's row in its SQL. */
+export type Consumer = (entering: Entering) => Step[]
+
+/** A person as a shop platform knows one. `persons`: keyed hashes of the phone number, in each way it can be read. */
+export interface Who {
+  persons: Uint8Array[]
+  /** Lower case. */
+  emails: string[]
+  customerIds: string[]
+  orderIds: string[]
+}
+
+/** A source's own tables, for whoever asks what is stored, or wants it gone. Each may be called again for the same, after a crash. */
+export interface PrivacyHooks {
+  id: string
+  redact (who: Who, shopKey: number): Promise<void>
+  /** Plain data; undefined or an empty list where there is nothing. */
+  export (who: Who, shopKey: number): Promise<unknown>
+  forgetShop (shopKey: number): Promise<void>
 }
 
 // ── sandbox ────────────────────────────────────────────────────────────────────────────────────

@@ -4,15 +4,15 @@ import { GatewayError } from './errors.ts'
 import type { ProviderCode, SourceCode } from './contract.ts'
 
 export type {
-  Answer, Ask, Dialect, Entering, FoundAnswer, InboundContext, LimitGroup, LostRequest, Made, MappingScope, Message, PreparedRequest, ProviderCode, Received, Reconciled, Row,
-  Outcome, SandboxContext, SandboxEntry, SandboxPlugin, SetupTask, SourceCode, SourceContext, SourceEvent, SourceJob, SourcePrivacy, SourceShop, Step, StepResult, TaskCheckContext, TaskContext, TaskLink, TaskResult,
-  Translated, Value, Verdict, Who, Window
+  Answer, Ask, CarrierReport, CarrierWord, Dialect, Entering, FoundAnswer, InboundContext, LimitGroup, LostRequest, Made, MappingScope, Message, PreparedRequest, ProviderCode, ProviderNotice,
+  Received, Reconciled, Row, Outcome, SandboxContext, SandboxEntry, SandboxPlugin, SetupTask, SourceCode, SourceContext, SourceEvent, SourceJob, SourcePrivacy, SourceShop, Step, StepResult,
+  TaskCheckContext, TaskContext, TaskLink, TaskResult, Translated, Value, Verdict, Who, Window
 } from './contract.ts'
 
 /** What is kept of a call from outside: a larger body is not, so hand it to `receive` as null. */
 export const WEBHOOK_CAP_BYTES = 2 * 1024 * 1024
 
-const HOOKS: ReadonlySet<string> = new Set(['check', 'reconcile', 'routes'])
+const HOOKS: ReadonlySet<string> = new Set(['check', 'reconcile', 'routes', 'understand', 'reported'])
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== ''
 const isObject = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object'
 const isNames = (value: unknown): boolean => Array.isArray(value) && value.every(isName)

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Config, Provider, Runtime, Store } from './contract.ts'
+import { consumersOf } from './acting.ts'
 import { authenticate, callerOfRequest, openToAll } from './auth.ts'
 import { createCursors } from './cursor.ts'
 import type { Deliver } from './delivery/deliver.ts'
@@ -18,7 +19,9 @@ import { inboundsOf } from './inbound.ts'
 import type { Intake } from './intake.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
+import { optOutRoutes } from './opt-outs/routes.ts'
 import type { Outgoing } from './outgoing.ts'
+import { privacyRoutes } from './privacy/routes.ts'
 import type { Grants } from './shops/oauth/grants.ts'
 import { oauthRoutes } from './shops/oauth/routes.ts'
 import type { Queue, Shops, ShopState } from './shops/shops.ts'
@@ -90,7 +93,7 @@ export async function buildGeneration (parts: GenerationParts): Promise<Generati
   app.register(fastifyPlugin(async scope => { authenticate(scope, config.security.apiKeys) }, { name: 'authentication', fastify: '5.x' }))
   const atWork: Sourcing = sourcing({ ...parts, door: () => entrance })
   const entrance = door(parts, atWork)
-  const { inbounds, translators } = inboundsOf({ ...parts, working: atWork.working })
+  const { inbounds, translators } = inboundsOf({ ...parts, working: atWork.working, person: phone => parts.vault.fingerprint('person', phone) })
   app.register(async scope => {
     routes(scope, parts, entrance, inbounds)
     sourceRoutes(scope, { working: atWork.working, shops: parts.shops })
@@ -137,6 +140,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
       return state && { key: state.shop.key, accountKey: state.connections.get(provider)?.accountKey ?? null }
     }
   })
+  optOutRoutes(app, { store, runtime, caller: callerOfRequest, person, shopKey: async id => (await shops.get(id))?.shop.key ?? null })
   diagnosisRoutes(app, {
     shops, config, providers, caller: callerOfRequest,
     channels: channels.filter(channel => !config.channels[channel]?.choices),
@@ -169,6 +173,7 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
     now: runtime.now,
     violations
   })
+  privacyRoutes(app, { store, runtime, vault, caller: callerOfRequest, look: () => { parts.look() } })
   app.get('/v1/providers', { config: { scope: 'shops:read' } }, async () => ({
     items: [...providers.values()].map(({ id, title, comingSoon, connection, channels, needs, events }) => ({ id, title, coming_soon: comingSoon, connection, channels, needs, events: Object.keys(events) }))
   }))
@@ -180,18 +185,26 @@ function routes (app: FastifyInstance, parts: GenerationParts, entrance: Door, i
   app.get('/metrics', { config: { scope: 'public' } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
 }
 
-function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics, look }: GenerationParts, { consumers }: Sourcing): Door {
+function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics, look }: GenerationParts, { consumers }: Pick<Sourcing, 'consumers'>): Door {
   const routeOf = (state: ShopState, queue: Queue) => ({ shopKey: state.shop.key, queueKey: queue.key, provider: queue.provider, accountKey: queue.accountKey, held: queue.held ?? deliver.heldReason(queue.accountKey) })
+  const core = consumersOf({ store, runtime, vault, config: () => config })
+  const all = new Map([...new Set([...core.keys(), ...consumers.keys()])].map(type => [type, [...core.get(type) ?? [], ...consumers.get(type) ?? []]]))
   return new Door({
     store,
     runtime,
     config,
     schemas,
-    consumers,
+    consumers: all,
     look,
     person: phone => vault.fingerprint('person', phone),
     wake: accountKey => { deliver.wake(accountKey) },
     onReceipt: (type, status) => { metrics.event(type, status) },
+    consumed: (shop, types) => {
+      if (![...types].some(type => core.has(type))) return // sources change nothing of the shop itself
+      shops.forget(shop)
+      store.tell({ shop, jobs: true })
+      look()
+    },
     route: (id, type) => {
       const state = shops.peek(id)
       const queue = state?.queues.get(`${type.channel}/${type.setupGroup}`)

@@ -1,11 +1,12 @@
 // Who is called from outside, and with what they are given: sources, and providers that have call-back routes.
 
-import type { Config, InboundContext, Provider, ProviderWebhooks, Runtime, Secret, SourceContext } from './contract.ts'
+import type { Config, InboundContext, Provider, ProviderWebhooks, Runtime, Secret, SourceContext, Store } from './contract.ts'
 import type { Logger } from './observe/log.ts'
 import type { Webhooks } from './shops/webhooks/webhooks.ts'
 import type { Inbox, Translator } from './sources/inbox.ts'
 import type { Inbound } from './sources/webhooks.ts'
 import type { Working } from './sourcing.ts'
+import { understood } from './understanding.ts'
 
 export interface InboundParts {
   config: Config
@@ -14,11 +15,14 @@ export interface InboundParts {
   providers: ReadonlyMap<string, Provider>
   inbox: Inbox
   webhooks: Webhooks
+  store: Store
   runtime: Runtime
   log: Logger
+  /** What stands for a phone number. */
+  person (phone: string): Uint8Array
 }
 
-/** A source's rows are worked on, and so is what a provider tells of accounts; what its own routes receive is recorded. */
+/** A source's rows are worked on, and so is what a provider tells of accounts; what its own routes receive is worked on where its code understands it, and else recorded. */
 export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], translators: Map<string, Translator> } {
   const inbounds: Inbound[] = []
   const translators = new Map<string, Translator>()
@@ -28,10 +32,14 @@ export function inboundsOf (parts: InboundParts): { inbounds: Inbound[], transla
     if (routes) inbounds.push({ id, routes: app => routes(app, Object.assign(Object.create(context) as SourceContext, { receive })) })
     if (translate) translators.set(id, { id, translate: received => translate(received, context) })
   }
-  for (const { id, code, comingSoon, options } of parts.providers.values()) {
+  for (const provider of parts.providers.values()) {
+    const { id, code, comingSoon, options } = provider
     const secrets = parts.config.providers.find(provider => provider.id === id)?.secrets ?? {}
     const { routes } = code
-    if (routes && !comingSoon) inbounds.push({ id, routes: app => routes(app, contextOf(id, options, secrets, 'recorded', parts)) })
+    if (!routes || comingSoon) continue
+    const context = contextOf(id, options, secrets, code.understand ? 'received' : 'recorded', parts)
+    inbounds.push({ id, routes: app => routes(app, context) })
+    if (code.understand) translators.set(id, { id, translate: received => understood(received, provider, context, parts) })
   }
   for (const provider of parts.providers.values()) {
     const { id, comingSoon, options } = provider

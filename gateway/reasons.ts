@@ -38,6 +38,7 @@ export const REASONS = {
   sender_unregistered: 'The sender is not registered with the carriers of that country yet; the operator must act.',
   callback_refused: '{provider} does not accept the address it should report to; the operator must correct it.',
   shop_inactive: 'The shop has uninstalled the app or is closed.',
+  shop_uninstalled: 'The shop has uninstalled the app.',
 
   // unknown: written, and no full answer
   no_answer: '{provider} did not answer in time; it may have the message.',
@@ -71,6 +72,7 @@ export const REASONS = {
   monthly_limit: 'The limit of text messages for this month is reached; the message is not sent later.',
   no_common_hour: 'The customer may be in so many time zones that there is no hour at which it is daytime in all of them.',
   time_zone_unknown: 'We do not know what time it is where the customer is; set a time zone for the shop.',
+  redacted: 'The customer\'s data were erased, as asked for; nothing is sent.',
 
   // expired
   expired: 'Waiting took too long for this kind of message.',

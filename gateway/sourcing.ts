@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import type { FastifyRequest } from 'fastify'
 import { callerOfRequest } from './auth.ts'
-import type { Config, Entering, Message, Provider, SourceContext, SourceShop, Step, StoreExtension, Verdict } from './contract.ts'
+import type { Config, Entering, Message, PrivacyHooks, Provider, SourceContext, SourceShop, Step, StoreExtension, Verdict } from './contract.ts'
 import { SQLITE } from './store/dialect.ts'
 import { STATEMENTS } from './store/statements.ts'
 import { waitingIn } from './delivery/forecast.ts'
@@ -43,6 +43,7 @@ export interface Sourcing {
   check (type: string, message: Message): Promise<Verdict>
   job (kind: string): JobHandler | undefined
   recurring: readonly string[]
+  hooks: readonly PrivacyHooks[]
 }
 
 /** What a source with tables adds to the store. */
@@ -75,7 +76,13 @@ export function sourcing (parts: SourcingParts): Sourcing {
       return { is: 'go' }
     },
     job: kind => jobs.get(kind),
-    recurring: all.flatMap(({ source }) => source.code.recurring ?? [])
+    recurring: all.flatMap(({ source }) => source.code.recurring ?? []),
+    hooks: all.flatMap(({ source: { id, code: { privacy } }, context }) => privacy === undefined ? [] : [{
+      id,
+      redact: (who, shopKey) => privacy.redact(who, shopKey, context),
+      export: (who, shopKey) => privacy.export(who, shopKey, context),
+      forgetShop: shopKey => privacy.forgetShop(shopKey, context)
+    }])
   }
 }
 

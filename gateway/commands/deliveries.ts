@@ -16,6 +16,7 @@ interface Delivery {
   event: { id: string, source: string, type: string, source_id: string, time?: string, received_at?: string, data?: unknown }
   attempts: number
   provider_message_id: string | null
+  carrier?: { status: string, code: string | null } | null
   due_at: string | null
   expires_at: string
   created_at: string
@@ -103,7 +104,7 @@ function factsOf (delivery: Delivery, call: Call): string {
   const { id, shop, channel, setup_group: group, provider, state, reason, sentence, detail, attempts } = delivery
   const head = `${call.paint('bold', cell(id))}  ${call.paint(STYLE[state] ?? 'yellow', cell(state))}  ${cell(sentence)}`
   return `${head}\n${pairs([
-    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['mode', delivery.mode === 'record' ? 'record' : null], ['again of', delivery.again_of], ['sent again', delivery.sent_again?.join(' ')], ['attempts', attempts], ['provider message id', delivery.provider_message_id],
+    ['reason', reason], ['detail', detail], ['shop', shop], ['channel', channel], ['set-up group', group], ['provider', provider], ['mode', delivery.mode === 'record' ? 'record' : null], ['again of', delivery.again_of], ['sent again', delivery.sent_again?.join(' ')], ['attempts', attempts], ['provider message id', delivery.provider_message_id], ['carrier', delivery.carrier && [delivery.carrier.status, delivery.carrier.code ?? ''].join(' ').trim()],
     ['created', delivery.created_at], ['due', delivery.due_at], ['expires', delivery.expires_at], ['finished', delivery.finished_at]
   ])}`
 }

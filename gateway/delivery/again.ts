@@ -100,6 +100,7 @@ function notEnded ({ row, family }: Facts): Refusal | null {
 }
 
 function dataGone ({ row }: Facts): Refusal | null {
+  if (row.redacted_at !== null) return { reason: 'redacted', message: sentence('redacted', '') }
   return row.data === null ? { reason: 'data_gone', message: 'The event\'s data is gone: its retention has ended. Send a new event.' } : null
 }
 

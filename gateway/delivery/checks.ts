@@ -13,6 +13,8 @@ export interface CheckFacts {
   hasData: boolean
   /** Only to be recorded: a provider that cannot would text somebody. */
   recordOnly: boolean
+  /** Its person is on the list of those who want no more messages. */
+  optedOut: boolean
 }
 
 /** What it waited for, as its expiry says it; else plainly. */
@@ -26,6 +28,7 @@ export function check (facts: CheckFacts, scope: MappingScope): Verdict {
   if (eventType?.kind === 'sync' && (!mapped || refusesTexts(scope.data))) return { is: 'end', reason: 'nothing_to_tell' }
   if (!mapped) return { is: 'reject', reason: 'event_not_supported' }
   if (facts.recordOnly && (!provider.recordOnly || eventType.kind === 'sync')) return { is: 'reject', reason: 'record_not_possible' }
+  if (facts.optedOut) return { is: 'reject', reason: 'opted_out' }
   return provider.code.check?.(scope, facts.now) ?? { is: 'go' }
 }
 

@@ -5,6 +5,7 @@ import { STATE } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import { EVERY_LANE, type OpenAccount } from './account.ts'
 import { scrub } from './flight.ts'
+import { followUp } from './follow-up.ts'
 import { FAILING, PROBE_MS, signOf, type Sign } from './health.ts'
 import { correctBy } from './left.ts'
 import { judge } from './judge.ts'
@@ -57,6 +58,7 @@ export function conclude (flight: Flight, answer: Answer, account: OpenAccount, 
   account.countLimited(request.group, outcome.is === 'retry' && outcome.reason === 'rate_limited', reservedAt, now)
   const steps = [settleStep(flight, answer, { outcome, settled, receipt: receiptOf(answer, outcome, request.name, provider, options) }, now)]
   steps.push(...usageSteps(provider, row.delivery_key as number))
+  steps.push(...followUp(row.delivery_key as number, settled, provider, now))
   if (settled.dueAt !== null) steps.push(dueStep(row, settled.dueAt, now))
   if (settled.pauseLaneMs !== null) {
     flight.gate.pauseUntil(runtime.mono() + settled.pauseLaneMs)

@@ -31,7 +31,7 @@ const HAND_OVER_MS = 20
 
 export type { Attempt } from './fly.ts'
 
-export interface DeliverOptions extends ChannelOptions, Pick<PrepareOptions, 'fresh' | 'sources'>, Pick<FlyOptions, 'onUsage'> {
+export interface DeliverOptions extends ChannelOptions, Pick<PrepareOptions, 'fresh' | 'redacted' | 'sources'>, Pick<FlyOptions, 'onUsage'> {
   store: Store
   shops: Shops
   providers: ReadonlyMap<string, Provider>

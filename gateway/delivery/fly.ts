@@ -53,8 +53,9 @@ export async function fly (flight: Flight, account: OpenAccount, channel: Channe
       return
     }
     const written = await store.commit(callSteps(flight, store))
-    if (written.at(-1)?.changes !== 1) { // taken over meanwhile: no row would say that it was sent
+    if (written.at(-1)?.changes !== 1) { // taken over meanwhile, or its person opted out: no row would say that it was sent
       gate.release()
+      await insist(giveBack(row, options).steps)
       channel.promised--
       return
     }

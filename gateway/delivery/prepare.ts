@@ -4,6 +4,8 @@ import type { Config, EventTypeConfig, MappingScope, Message, PreparedRequest, P
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { hourOf, type Hour } from '../quiet-hours/quiet-hours.ts'
+import { digest } from '../events/accept.ts'
+import { eraseSteps } from '../privacy/erase.ts'
 import { sentence, type Reason } from '../reasons.ts'
 import type { OpenConnection } from '../shops/connections.ts'
 import type { Fresh } from '../shops/oauth/fresh.ts'
@@ -76,6 +78,8 @@ export interface PrepareOptions extends MeteringOptions {
   lane (account: OpenAccount, provider: Provider, group: string): Promise<Gate>
   onRefused (delivery: { delivery: string, type: string, provider: string, reason: string }): void
   onError (error: unknown): void
+  /** Whether its person is being erased just now. Absent where nobody is. */
+  redacted? (row: Row): Promise<boolean>
 }
 
 /** Never throws: a bug in a provider's code or mapping sets its delivery aside, visibly. */
@@ -96,6 +100,7 @@ export async function prepare (claimed: Row, account: OpenAccount, provider: Pro
 async function checked (row: Row, account: OpenAccount, provider: Provider, options: PrepareOptions): Promise<Flight | Ended> {
   const { runtime, shops, config } = options
   const now = runtime.now()
+  if (row.redacted === 1 || (row.redacting === 1 && await options.redacted?.(row) === true)) return refuseRedacted(row, provider, options)
   const state = await shops.byKey(row.shop_key as number, row.shop_version as number)
   const connection = state.connections.get(provider.id)
   const queue = [...state.queues.values()].find(({ key }) => key === row.queue_key)
@@ -106,7 +111,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
   const stale = options.fresh?.now({ ...connection, secrets }, state.shop.key) ?? null
   if (stale !== null) return rest(row, stale, null, now, options)
   const scope = scopeOf(row, state, connection)
-  const ours = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1 }, scope)
+  const ours = check({ now, expiresAt: row.expires_at as number, waitedFor: row.reason as string | null, eventType: config.eventTypes[row.type as string], provider, hasData: row.data !== null, recordOnly: row.record_only === 1, optedOut: Boolean(row.opted_out) }, scope)
   const verdict = ours.is === 'go' && options.sources ? await options.sources(row.type as string, messageOf(row, state, scope)) : ours
   switch (verdict.is) {
     case 'defer': return rest(row, verdict.reason, null, Math.max(verdict.untilAt, now + DEFERRED_AT_LEAST_MS), options)
@@ -263,6 +268,12 @@ function refuse (row: Row, provider: Provider, reason: Reason, detail: string | 
       ...(added && row.account_key !== null ? dropAdd(at, row.delivery_key as number, { state, reason }, { store, runtime }) : []) // it began to, over that account
     ]
   }
+}
+
+/** Its person was erased before it came to be sent; what is there of it goes too. */
+function refuseRedacted (row: Row, provider: Provider, options: PrepareOptions): Ended {
+  const event = { key: row.event_key as number, data: row.data as string | null, person: row.person as Uint8Array | null }
+  return { steps: [...refuse(row, provider, 'redacted', null, options).steps, ...eraseSteps(event, { key: row.shop_key as number, id: String(row.shop) }, { digest, now: options.runtime.now() })] }
 }
 
 interface Released { state: number, reason: Reason | null, detail: string | null, due_at: number | null, finished_at: number | null }

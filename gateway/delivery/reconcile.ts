@@ -7,6 +7,7 @@ import type { OpenConnection } from '../shops/connections.ts'
 import type { Shops, ShopState } from '../shops/shops.ts'
 import { keepAdjusted } from './adjusted.ts'
 import { scopeOf, scrub, stored } from './flight.ts'
+import { followUp } from './follow-up.ts'
 import { judge } from './judge.ts'
 import { usageSteps } from './metering.ts'
 
@@ -137,7 +138,8 @@ async function adopt (call: Row, { answers, doubtful }: Extract<Reconciled, { is
     const now = runtime.now()
     const outcome = judge({ kind: 'answer', status, headers: {}, body, cut: false }, provider, scopeOf(row, state, connection).connection.settings, now)
     if (outcome.is !== 'delivered' && outcome.is !== 'rejected') return { is: 'unclear', detail: scrub(outcome.detail ?? null, connection) }
-    const [adopted] = await store.commit([{ name: 'adopt_answer', params: { ...key, call_no: row.call_no as number, receipt, now, ...endOf(outcome, connection) } }, ...usageSteps(provider, key.delivery_key)])
+    const end = endOf(outcome, connection)
+    const [adopted] = await store.commit([{ name: 'adopt_answer', params: { ...key, call_no: row.call_no as number, receipt, now, ...end } }, ...usageSteps(provider, key.delivery_key), ...followUp(key.delivery_key, end, provider, now)])
     if (adopted?.changes === 1) {
       if (outcome.is === 'delivered' && row.adjusted !== null) await keepAdjusted(row, state.shop.id, provider.id, options)
       return { is: 'done' }

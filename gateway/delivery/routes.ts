@@ -6,6 +6,7 @@ import type { Config, Row, Runtime, Store, Value } from '../contract.ts'
 import { STATE } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { checkRetry, familyOf, firstKeyOf, MODES, possibilities, sendAgain, type AgainProvider, type Wish } from './again.ts'
+import { sentence } from '../reasons.ts'
 import { detailsOf, viewOf } from './view.ts'
 
 /** Rows looked at for one page: bounds how long a filter that fits nothing may search. */
@@ -119,6 +120,7 @@ export function deliveryRoutes (app: FastifyInstance, options: DeliveryRoutesOpt
 /** Until when a retried delivery may be sent; throws GW_CONFLICT where it may not be retried, and says what would allow it. */
 function retryUntil (row: Row, now: number, allowed: { unknown: boolean, expired: boolean }, config: Config): number {
   const type = config.eventTypes[row.type as string]
+  if (row.redacted_at !== null || row.reason === 'redacted') throw new GatewayError('GW_CONFLICT', sentence('redacted', ''))
   if (row.data === null || !type) throw new GatewayError('GW_CONFLICT', 'The event\'s data is gone: its retention has ended.')
   if (row.owner !== null) throw notRetried()
   if (row.state === STATE.unknown && !allowed.unknown) throw new GatewayError('GW_CONFLICT', 'This one may have been sent. To send it all the same, and perhaps text the customer twice: {"may_have_been_sent": true}.')

@@ -19,6 +19,8 @@ export interface DeliveryView {
   attempts: number
   /** The provider's own id of what it made of it. */
   provider_message_id: string | null
+  /** What the carrier said last; null where it has said nothing, or nobody hears it. */
+  carrier: { status: string, at: string, code: string | null } | null
   due_at: string | null
   expires_at: string
   created_at: string
@@ -47,6 +49,7 @@ export function viewOf (row: Row, titleOf: (provider: string) => string): Delive
     event: { id: row.event_id as string, source: row.source as string, type: row.type as string, source_id: row.source_id as string },
     attempts: row.attempts as number,
     provider_message_id: row.receipt as string | null,
+    carrier: row.carrier_status === null ? null : { status: row.carrier_status as string, at: time(row.carrier_at) as string, code: row.carrier_code as string | null },
     due_at: time(row.due_at),
     expires_at: time(row.expires_at) as string,
     created_at: time(row.created_at) as string,

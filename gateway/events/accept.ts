@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Config, Detail, Entering, EventTypeConfig, GatewayEvent, RecordedTypeConfig, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
+import type { Config, Consumer, Detail, Entering, EventTypeConfig, GatewayEvent, RecordedTypeConfig, Row, Runtime, State, Step, StepResult, Store } from '../contract.ts'
 import { PRIORITY, STATE } from '../contract.ts'
 import type { Code } from '../errors.ts'
 import { stateOfRow, type Reason } from '../reasons.ts'
@@ -39,12 +39,14 @@ export interface DoorOptions {
   shopKey (shop: string): number | null | Promise<number | null>
   /** Stands for a person: a keyed hash of the phone number. */
   person (phone: string): Uint8Array
-  /** What is written beside an event of a type, in its own unit. */
-  consumers?: ReadonlyMap<string, ReadonlyArray<(event: Entering) => Step[]>>
   /** A job was put beside an event. */
   look? (): void
   /** Something is due on this account. */
   wake (accountKey: number): void
+  /** Who acts on events, by their type. */
+  consumers?: ReadonlyMap<string, readonly Consumer[]>
+  /** Those were accepted of a shop that somebody acts on. */
+  consumed? (shop: string, types: ReadonlySet<string>): void
   /** Told of every event: its type, `unknown` where it is none of ours, and what became of it. */
   onReceipt (type: string, status: Receipt['status']): void
 }
@@ -131,8 +133,8 @@ export class Door {
       text,
       steps: [
         this.#eventStep(event, eventKey, eventId, route.shopKey, now, text),
-        ...this.#consumed(event, eventKey, eventId, route.shopKey, now),
-        { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: deliveryId, event_key: eventKey, queue_key: route.queueKey, state: STATE.waiting, reason: null, priority: PRIORITY[type.kind], due_at: now, expires_at: event.timeAt + type.expiresAfterMs, created_at: now, finished_at: null } }
+        { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: deliveryId, event_key: eventKey, queue_key: route.queueKey, state: STATE.waiting, reason: null, priority: PRIORITY[type.kind], due_at: now, expires_at: event.timeAt + type.expiresAfterMs, created_at: now, finished_at: null } },
+        ...this.#consumed(event, { key: eventKey, id: eventId, shopKey: route.shopKey, receivedAt: now })
       ],
       going: { route, deliveryId }
     }
@@ -141,20 +143,19 @@ export class Door {
   #keep (event: GatewayEvent, at: number, text: string, shopKey: number | null): Admitted | Receipt {
     if (shopKey === null) return noShop(event)
     const { store, runtime } = this.#o
-    const eventId = runtime.id('evt_')
-    const [eventKey, now] = [store.nextKey('events'), runtime.now()]
-    return { at, event, shopKey, eventId, text, steps: [this.#eventStep(event, eventKey, eventId, shopKey, now, text), ...this.#consumed(event, eventKey, eventId, shopKey, now)], going: null }
+    const [key, id, now] = [store.nextKey('events'), runtime.id('evt_'), runtime.now()]
+    return { at, event, shopKey, eventId: id, text, steps: [this.#eventStep(event, key, id, shopKey, now, text), ...this.#consumed(event, { key, id, shopKey, receivedAt: now })], going: null }
   }
 
   #eventStep (event: GatewayEvent, eventKey: number, id: string, shopKey: number, now: number, text: string): Step {
     return { name: 'insert_event', params: { event_key: eventKey, id, shop_key: shopKey, source: event.source, source_id: event.id, type: event.type, time_at: event.timeAt, received_at: now, person: this.#person(event), data: text } }
   }
 
-  #consumed (event: GatewayEvent, key: number, id: string, shopKey: number, now: number): Step[] {
-    const consumers = this.#o.consumers?.get(event.type)
-    if (consumers === undefined) return []
-    const { shop, type, source, id: sourceId, timeAt, data } = event
-    return consumers.flatMap(consumer => consumer({ key, id, shop: { key: shopKey, id: shop }, type, source, sourceId, timeAt, receivedAt: now, person: this.#person(event), data }))
+  /** What those who act on it write with it. */
+  #consumed (event: GatewayEvent, { key, id, shopKey, receivedAt }: { key: number, id: string, shopKey: number, receivedAt: number }): Step[] {
+    const { source, id: sourceId, type, shop, timeAt, data } = event
+    const entering = (): Entering => ({ key, id, shop: { key: shopKey, id: shop }, type, source, sourceId, timeAt, receivedAt, person: this.#person(event), data })
+    return this.#o.consumers?.get(type)?.flatMap(consumer => consumer(entering())) ?? []
   }
 
   async #write (admitted: Admitted[], receipts: Receipt[]): Promise<void> {
@@ -185,6 +186,8 @@ export class Door {
   }
 
   #wake (made: readonly Admitted[]): void {
+    const consumed = made.filter(({ event }) => this.#o.consumers?.has(event.type))
+    for (const [shop, those] of Map.groupBy(consumed, ({ event }) => event.shop)) this.#o.consumed?.(shop, new Set(those.map(({ event }) => event.type)))
     const accounts = new Set<number>()
     for (const { going } of made) if (going !== null && going.route.accountKey !== null && !going.route.held) accounts.add(going.route.accountKey)
     for (const account of accounts) this.#o.wake(account)

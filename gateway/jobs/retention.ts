@@ -8,6 +8,8 @@ const AGAIN_SOON_MS = 1000
 const AGAIN_MS = 3_600_000
 /** What no window counts any more: the longest is a day. */
 const QUESTIONS_KEPT_MS = 25 * 3_600_000
+/** What was gathered about somebody who asked. */
+const GATHERED_KEPT_MS = 30 * 24 * 3_600_000
 const SWEEP_QUEUES = 500
 const SWEEP_MS = 10_000
 
@@ -20,7 +22,7 @@ export interface RetentionOptions {
   digest (data: unknown): Uint8Array
 }
 
-/** Drops payloads of a slice of events and a slice of what came in from outside, then forgets a slice of identities, of calls that belong to no delivery, and of people on no list. */
+/** Drops payloads of a slice of events and a slice of what came in from outside, then forgets a slice of identities, of calls that belong to no delivery, of standings, and of what was gathered about people. */
 export function retention (options: RetentionOptions): JobHandler {
   const { store, runtime, payloadMs, identityMs, digest } = options
   return async job => {
@@ -29,17 +31,20 @@ export function retention (options: RetentionOptions): JobHandler {
     const purgeable = rows.filter(row => row.data !== null)
     if (purgeable.length > 0) await store.commit(purgeable.flatMap(row => drop(row, digest)))
     const slice = { before: now - identityMs, limit: SLICE }
-    const [, forgotten, unboxed, unkeyed, unasked, unlisted] = await store.commit([
+    const [, ...forgotten] = await store.commit([
       { name: 'forget_deliveries', params: slice },
       { name: 'forget_events', params: slice },
       { name: 'forget_inbox', params: { before: now - payloadMs, limit: SLICE } },
       { name: 'forget_inbox_keys', params: slice },
       { name: 'forget_calls', params: { before: now - QUESTIONS_KEPT_MS, limit: SLICE } },
       { name: 'forget_subscribers', params: slice },
+      { name: 'forget_notices', params: slice },
+      { name: 'forget_webhook_removals', params: slice },
+      { name: 'forget_privacy_parts', params: { before: now - GATHERED_KEPT_MS, limit: SLICE } },
       { name: 'forget_reserved', params: {} }
     ])
     const older = rows.length === SLICE && rows.at(-1)?.old === 1
-    const more = older || [forgotten, unboxed, unkeyed, unasked, unlisted].some(step => step?.changes === SLICE)
+    const more = older || forgotten.some(({ changes }) => changes === SLICE)
     return { dueAt: now + (more ? AGAIN_SOON_MS : AGAIN_MS), cursor: older ? String(rows.at(-1)?.event_key) : null }
   }
 }

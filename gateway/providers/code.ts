@@ -39,6 +39,6 @@ async function defaultExport (dir: string, name: string): Promise<{ value: unkno
 
 function isCode (value: unknown): value is ProviderCode {
   if (value === null || typeof value !== 'object') return false
-  const { id, check, reconcile, routes, secrets = [], tasks = {} } = value as Record<string, unknown>
-  return typeof id === 'string' && Array.isArray(secrets) && tasks !== null && typeof tasks === 'object' && [check, reconcile, routes].every(hook => hook === undefined || typeof hook === 'function')
+  const { id, check, reconcile, routes, understand, reported, secrets = [], tasks = {} } = value as Record<string, unknown>
+  return typeof id === 'string' && Array.isArray(secrets) && tasks !== null && typeof tasks === 'object' && [check, reconcile, routes, understand, reported].every(hook => hook === undefined || typeof hook === 'function')
 }

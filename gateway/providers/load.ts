@@ -25,6 +25,7 @@ import { taskFaults } from './setup-checks.ts'
 import { compileCauses, compileSetup, compileTriggers, variablesOf } from './setup.ts'
 import { standInFacts } from './stand-in-facts.ts'
 import { compileSubscribers } from './subscribers.ts'
+import { pollFaults, statusPollOf } from './status-poll.ts'
 import { compileText, notMade, textFaults } from './texts.ts'
 import type { EventText } from './texts.ts'
 import { durationMs } from './units.ts'
@@ -70,7 +71,7 @@ async function loadProvider (config: ProviderConfig, options: LoadOptions): Prom
       : file.fault('GW_PROVIDER_ID', '/id', found.problem, 'Let the id in provider.yaml, in its code and in the config agree.'))
     return { faults }
   }
-  faults.push(...secretFaults(found.code, config, options.from, clientSecrets(manifest)), ...taskFaults(manifest, found.code, file))
+  faults.push(...secretFaults(found.code, config, options.from, clientSecrets(manifest)), ...taskFaults(manifest, found.code, file), ...pollFaults(manifest, found.code, file))
   const provider = build(manifest, config, options, compiling, found.code)
   if (provider.uncertain === 'reconcile' && found.code.reconcile === undefined) {
     faults.push(file.fault('GW_PROVIDER_CODE', '/uncertain', 'reconcile needs a reconcile hook in index.ts', 'Write the hook, or choose repeat, repeat_once or park.'))
@@ -105,6 +106,7 @@ function build (manifest: Manifest, config: ProviderConfig, options: LoadOptions
     settings: settingsSchema(manifest),
     settingsDefaults: settingsDefaults(manifest),
     options: platform({}).options,
+    statusPoll: statusPollOf(manifest),
     subscribers: compileSubscribers(manifest, options.eventTypes, compiling),
     setup: compileSetup(manifest, compiling),
     code,

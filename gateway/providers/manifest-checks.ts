@@ -9,6 +9,7 @@ import { platformFaults } from './platform-checks.ts'
 import { checkQuietHours } from './quiet-hours.ts'
 import { checkReason, known, type Report } from './report.ts'
 import { checkSetup } from './setup-checks.ts'
+import { checkStatusPoll } from './status-poll.ts'
 import { checkSubscribers } from './subscribers.ts'
 import { checkWebhooks } from './webhooks.ts'
 import { step } from '../json-pointer.ts'
@@ -38,6 +39,7 @@ export function checkManifest (manifest: Manifest, file: SourceFile, config: Pro
   checkMetered(manifest, report)
   checkSetup(manifest, report)
   checkSubscribers(manifest, report)
+  checkStatusPoll(manifest, report)
   checkAuth(manifest, report)
   checkOAuth(manifest, report)
   checkWebhooks(manifest, report)

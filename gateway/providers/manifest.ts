@@ -33,6 +33,7 @@ export interface Manifest {
   outcomes: OutcomeSource[]
   events: Record<string, EventSource>
   subscribers?: SubscribersSource
+  status_poll?: StatusPollSource
   setup: StepSource[]
   possible_causes: CauseSource[]
   /** What a merchant must know before the set-up is forgotten. */
@@ -65,6 +66,9 @@ export interface WebhooksSource {
   repeats: string[]
   notices: Array<Pick<WebhookNotice, 'event' | 'is'> & { phone?: string[], ref?: string[], at?: string }>
 }
+
+/** How the carrier's last word is asked for where it does not come by itself. */
+export interface StatusPollSource { request: string, after: string[] }
 
 export interface OAuth2Source { authorize_url: string, token_url: string, revoke_url?: string, scopes: string[] }
 

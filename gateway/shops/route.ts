@@ -5,6 +5,7 @@ import type { Reason } from '../reasons.ts'
 
 export interface RouteFacts {
   active: boolean
+  uninstalled?: boolean
   /** Capabilities of the shop's plan. */
   capabilities: readonly string[]
   provider: Provider | null
@@ -17,6 +18,7 @@ export interface RouteFacts {
 
 /** The reason that holds the queue, null when it may send. The first in the order a merchant would put them right. */
 export function heldReason (facts: RouteFacts): Reason | null {
+  if (facts.uninstalled === true) return 'shop_uninstalled'
   if (!facts.active) return 'shop_inactive'
   if (facts.chosen === null) return 'no_provider'
   if (facts.provider === null) return 'provider_unknown'

@@ -73,7 +73,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     const after = cursor === undefined ? '' : options.cursors.open(cursor, bound)
     const items = await shops.list({ after, limit, shops: allowed === '*' ? null : [...allowed] })
     const last = items.length === limit ? items.at(-1) : undefined
-    return { items: items.map(({ id, name, domain, plan, active }) => ({ id, name, domain, plan, active })), next_cursor: last ? options.cursors.seal(last.id, bound) : null }
+    return { items: items.map(({ id, name, domain, plan, active, status }) => ({ id, name, domain, plan, active, status })), next_cursor: last ? options.cursors.seal(last.id, bound) : null }
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop', read, async request => await shopView(await load(request, options), options))
@@ -84,7 +84,7 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     if (!new RegExp(options.shopIdPattern).test(id)) throw invalid('/shop', 'pattern', `must match ${options.shopIdPattern}`)
     if (!options.plans.includes(request.body.plan)) throw invalid('/plan', 'enum', `one of ${options.plans.join(', ')}`)
     const { name, domain, plan, active = true } = request.body
-    return await shopView(await shops.put({ id, name, domain, plan, active }, caller(request).id), options)
+    return await shopView(await puts({ id, name, domain, plan, active }, caller(request).id, shops), options)
   })
 
   app.get<{ Params: At }>('/v1/shops/:shop/channels/:channel', read, async request => {
@@ -128,6 +128,18 @@ export function shopRoutes (app: FastifyInstance, options: ShopRoutesOptions): v
     if (!state.connections.has(provider.id)) throw new GatewayError('GW_NOT_FOUND', `${state.shop.id} has no connection to ${provider.title}.`)
     return await providerView(await shops.deleteConnection(state.shop.id, provider.id, caller(request).id), provider, options)
   })
+}
+
+/** One that was erased begins anew; its queues, which were there before, are brought in line with that. */
+async function puts (shop: Parameters<Shops['put']>[0], actor: string, shops: Shops): Promise<ShopState> {
+  const isNew = await shops.get(shop.id) === null
+  try {
+    const state = await shops.put(shop, actor)
+    return isNew && state.queues.size > 0 ? await shops.alter(shop.id, async after => ({ steps: [], after })) : state
+  } catch (error) {
+    if (isNew && (error as GatewayError).code === 'GW_NOT_FOUND') throw new GatewayError('GW_CONFLICT', 'The shop is being erased. Create it anew once that is done, in a moment.')
+    throw error
+  }
 }
 
 function mayUse (request: FastifyRequest<{ Params: At }>, { caller }: ShopRoutesOptions): void {
@@ -175,13 +187,16 @@ function invalid (path: string, rule: string, message: string): GatewayError {
 
 async function shopView (state: ShopState, options: ShopRoutesOptions): Promise<object> {
   const held = await options.shops.held(state)
-  const { id, name, domain, plan, active } = state.shop
+  const { id, name, domain, plan, active, status, statusAt, planTold } = state.shop
   return {
     id,
     name,
     domain,
     plan,
     active,
+    status,
+    status_at: statusAt === 0 ? null : new Date(statusAt).toISOString(),
+    warnings: planTold === null ? [] : [{ code: 'plan_unknown', message: `The platform says that the shop's plan is "${planTold}", which the config does not have; "${plan}" stays.` }],
     channels: Object.fromEntries(options.channels.map(channel => [channel, channelView(state, channel, held, options)])),
     connections: [...state.connections.values()].map(connection => connectionView(connection, held, options.providers.get(connection.provider)))
   }

@@ -9,7 +9,7 @@ import { adjustStep, connectionSteps, disconnectSteps, hasNewSecrets, uncheckSte
 import { loadShop } from './load.ts'
 import { platformAccounts, settingsSteps, type PlatformAccounts } from './platform.ts'
 import { heldReason, planAllows } from './route.ts'
-import { shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
+import { present, shopOf, withConnection, type Queue, type RouteState, type Shop, type ShopState } from './state.ts'
 import { CREDENTIALS, limited } from './tries.ts'
 import type { Vault } from './vault.ts'
 
@@ -59,14 +59,14 @@ export class Shops {
   }
 
   /** The shop when it is at hand, undefined when it must be loaded. */
-  peek (id: string): ShopState | undefined { return this.#cache.get(id) }
+  peek (id: string): ShopState | undefined { return present(this.#cache.get(id)) ?? undefined }
 
   /** The shop, null where there is none of this id. */
   async get (id: string): Promise<ShopState | null> {
     const cached = this.#cache.get(id)
-    if (cached) return cached
+    if (cached) return present(cached)
     const [row] = await this.#store.read('shop', { id })
-    return row ? await this.#load(row) : null
+    return row ? present(await this.#load(row)) : null
   }
 
   /** The shop, as it was at `version` or later. */
@@ -208,7 +208,7 @@ export class Shops {
       const secrets = declared.connections.map(connection => Object.entries(connection.secrets).map(([field, secret]) => [field, secret.reveal()]))
       const mark = this.#vault.fingerprint('declared', JSON.stringify([declared, secrets])).toString('hex')
       const [row] = await this.#store.read('declared', { id: declared.id })
-      if (row?.declared === mark && await this.#readable(declared.id)) continue
+      if (row?.status === 'erasing' || (row?.declared === mark && (row.status === 'erased' || await this.#readable(declared.id)))) continue
       await this.put({ id: declared.id, name: declared.name, domain: declared.domain, plan: declared.plan, active: true }, 'config')
       await this.#inTurn(async () => {
         const state = await this.#existing(declared.id)
@@ -324,7 +324,7 @@ export class Shops {
       const chosen = state.channels.get(channel) ?? this.#config.channels[channel]?.defaultProvider ?? null
       const provider = chosen === null ? null : this.#providers.get(chosen) ?? null
       const connection = chosen === null ? null : state.connections.get(chosen) ?? null
-      const held = heldReason({ active: state.shop.active, capabilities: this.capabilities(state.shop), provider, chosen, connection, setupGroup })
+      const held = heldReason({ active: state.shop.active, uninstalled: state.shop.status === 'uninstalled', capabilities: this.capabilities(state.shop), provider, chosen, connection, setupGroup })
       return { name: 'ensure_queue', params: { shop_key: state.shop.key, channel, setup_group: setupGroup, provider: chosen, account: connection?.account ?? null, held_reason: held } }
     })
   }

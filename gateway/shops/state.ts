@@ -4,8 +4,24 @@ import type { Row } from '../contract.ts'
 import type { Reason } from '../reasons.ts'
 import type { Connection } from './connections.ts'
 
+/** Of the app at the shop. Of one that is `erasing` or `erased` nothing is known any more but that. */
+export type ShopStatus = 'installed' | 'uninstalled' | 'erasing' | 'erased'
+
 /** `version` rises with every change of the shop, of its connections and choices. */
-export interface Shop { version: number, key: number, id: string, name: string, domain: string, plan: string, active: boolean }
+export interface Shop {
+  version: number
+  key: number
+  id: string
+  name: string
+  domain: string
+  plan: string
+  active: boolean
+  status: ShopStatus
+  /** Epoch milliseconds; 0 where nobody ever said. */
+  statusAt: number
+  /** A plan that the platform named, and the config does not have; `plan` stayed. */
+  planTold: string | null
+}
 
 export interface Queue { key: number, channel: string, setupGroup: string, provider: string | null, accountKey: number | null, held: Reason | null }
 
@@ -29,7 +45,12 @@ export interface RouteState {
 }
 
 export function shopOf (row: Row): Shop {
-  return { version: Number(row.version), key: Number(row.shop_key), id: String(row.id), name: String(row.name), domain: String(row.domain), plan: String(row.plan), active: row.active === 1 }
+  return { version: Number(row.version), key: Number(row.shop_key), id: String(row.id), name: String(row.name), domain: String(row.domain), plan: String(row.plan), active: row.active === 1, status: row.status as ShopStatus, statusAt: Number(row.status_at), planTold: row.plan_told as string | null }
+}
+
+/** Null for a shop that is erased, or just being: for everybody but who erases it there is none. */
+export function present<S extends ShopState> (state: S | null | undefined): S | null {
+  return state == null || state.shop.status === 'erasing' || state.shop.status === 'erased' ? null : state
 }
 
 export function queueOf (row: Row): Queue {

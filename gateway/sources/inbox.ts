@@ -5,8 +5,9 @@ import { setImmediate, setTimeout as wait } from 'node:timers/promises'
 import type { InboundContext, Received, Row, Runtime, SourceEvent, Step, Store, Translated } from '../contract.ts'
 import { GatewayError, type Code } from '../errors.ts'
 import { Claims } from './claims.ts'
+import { atMost, inTime } from './in-time.ts'
 import { arrival, INBOX_REASONS, INBOX_STATE, receivedOf, type InboxReason, type InboxState } from './rows.ts'
-import { checkTranslated } from './translated.ts'
+import { checkTranslated, type Later } from './translated.ts'
 
 const POLL_MS = 1000
 const BATCH = 20
@@ -38,7 +39,7 @@ interface Refused { code: Code, message: string, details: ReadonlyArray<{ path: 
 interface Entered { eventId: string, receipt: { status: string, error?: Refused } }
 
 /** A source as its rows are worked on. */
-export interface Translator { id: string, translate (received: Received): Translated | Promise<Translated> }
+export interface Translator { id: string, translate (received: Received): Translated | Later | Promise<Translated | Later> }
 
 /** The end of a row, for log and metrics. `waitedMs`: since it was received. */
 export interface Settled { inbox: string, source: string, topic: string, shop: string | null, state: InboxState, reason: string | null, events: number, waitedMs: number }
@@ -211,7 +212,7 @@ export class Inbox {
   }
 
   async #work (row: Claimed, source: Translator, door: Together): Promise<void> {
-    let translated: Translated
+    let translated: Translated | Later
     try {
       translated = checkTranslated(await inTime(source.translate(row.received), this.#o.translationMs ?? TRANSLATION_MS))
     } catch (error) {
@@ -219,14 +220,14 @@ export class Inbox {
       return
     }
     if (this.#stopped) return
-    const ended = this.#end(row, translated, door)
+    const ended = translated.is === 'later' ? this.#insist(row, this.#deferStep(row, translated.afterMs, 0, null, null)) : this.#end(row, translated, door)
     this.#accepting.add(ended)
     await ended.finally(() => { this.#accepting.delete(ended) })
   }
 
   async #end (row: Claimed, translated: Translated, door: Together): Promise<void> {
     try {
-      const end = translated.is === 'events' && translated.events.length > 0 ? await this.#accept(row, translated, door) : await this.#settle(row, endOf(translated), translated.is === 'parked' ? [] : translated.steps ?? [])
+      const end = translated.is === 'events' && translated.events.length > 0 ? await this.#accept(row, translated, door) : await this.#settle(row, endOf(translated), stepsOf(translated))
       if (end !== null) this.#tell(row, end)
     } catch (error) {
       if (error instanceof GatewayError && STORES_FAULT.has(error.code)) await this.#storeFailed(row, error)
@@ -253,7 +254,7 @@ export class Inbox {
 
   /** Null where it was somebody else's by then. */
   async #settle (row: Claimed, end: End, steps: readonly Step[] = []): Promise<End | null> {
-    const settled = (await this.#o.store.commit([...steps, this.#settleStep(row, end)])).at(-1)
+    const [settled] = await this.#o.store.commit([this.#settleStep(row, end), ...steps])
     return settled?.changes === 1 ? end : null
   }
 
@@ -309,8 +310,10 @@ function itemOf ({ id, type, timeAt, data }: SourceEvent, shop: string | null): 
 
 function endOf (translated: Translated): End {
   const { reason = null, detail = null } = translated
-  return { state: translated.is === 'events' ? 'recorded' : translated.is, reason, detail: short(detail), events: [] }
+  return { state: translated.is !== 'events' ? translated.is : stepsOf(translated).length > 0 ? 'done' : 'recorded', reason, detail: short(detail), events: [] }
 }
+
+function stepsOf (translated: Translated): readonly Step[] { return translated.is === 'parked' ? [] : translated.steps ?? [] }
 
 const REFUSALS: Partial<Record<Code, InboxReason>> = { GW_EVENT_CONFLICT: 'event_conflict', GW_SHOP_UNKNOWN: 'shop_unknown' }
 
@@ -327,23 +330,3 @@ function factsOf (row: Row): Pick<Settled, 'inbox' | 'source' | 'topic' | 'shop'
 }
 
 function short (text: string | null): string | null { return text === null ? null : text.slice(0, DETAIL_CAP).toWellFormed() }
-
-/** When it is done, or after this long. */
-async function atMost (work: Promise<unknown>, ms: number): Promise<void> {
-  const done = new AbortController()
-  await Promise.race([work, wait(ms, undefined, { signal: done.signal, ref: false }).catch(() => {})])
-  done.abort()
-}
-
-/** The value, unless it takes too long. */
-async function inTime<T> (value: T | Promise<T>, ms: number): Promise<T> {
-  if (!(value instanceof Promise)) return value
-  const done = new AbortController()
-  const late = wait(ms, undefined, { signal: done.signal, ref: false }).then(() => { throw new Error(`the translation took longer than ${ms / 1000} seconds`) })
-  late.catch(() => {}) // ended by the value
-  try {
-    return await Promise.race([value, late])
-  } finally {
-    done.abort()
-  }
-}

@@ -60,6 +60,7 @@ export function inboxRoutes (app: FastifyInstance, options: InboxRoutesOptions):
   app.post<{ Params: { id: string } }>('/v1/inbox/:id/retry', { config: { scope: 'deliveries:write' }, schema: { ...BY_ID, body: NO_BODY } }, async (request, reply) => {
     const { id } = request.params
     const row = await find(store, id, caller(request))
+    if (row.reason === 'redacted') throw new GatewayError('GW_CONFLICT', 'It was erased, as the customer or the shop asked for; there is nothing to work on.')
     if (row.body === null) throw new GatewayError('GW_CONFLICT', 'Its body was too large and was not kept; there is nothing to work on.')
     if (row.reason === 'callback' && !inbox.knows(String(row.source))) throw new GatewayError('GW_CONFLICT', 'It was sent to a provider\'s address: it is kept, and nothing is made of it.')
     if (row.events !== null && Number(row.received_at) < options.knownSince()) throw new GatewayError('GW_CONFLICT', 'It came so long ago that the events it made are not known any more: they would be made twice.')

@@ -16,7 +16,8 @@ export const INBOX_REASONS = {
   translation_failed: 'The source could not work on it, five times.',
   crashed_gateway: 'Working on it stopped the gateway three times; it was set aside.',
   source_removed: 'Its source is not in the config, or is for the sandbox only, which is off; it waits until that is there again.',
-  callback: 'It is for the provider, and kept.'
+  callback: 'It is for the provider, and kept.',
+  redacted: 'It was erased, as the customer or the shop asked for.'
 } as const satisfies Record<string, string>
 export type InboxReason = keyof typeof INBOX_REASONS
 

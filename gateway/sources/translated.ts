@@ -5,8 +5,12 @@ import type { Translated } from '../contract.ts'
 const REASON = /^[a-z][a-z0-9_]{0,59}$/
 const EVENTS_MAX = 200
 
+/** Not yet: it is worked on again, and pays no attempt. */
+export interface Later { is: 'later', afterMs: number }
+
 /** The same value. Throws TypeError, saying what is wrong, where it is not what a source may give. */
-export function checkTranslated (value: Translated): Translated {
+export function checkTranslated (value: Translated | Later): Translated | Later {
+  if (value?.is === 'later' && value.afterMs > 0) return value
   const given = value as unknown as Record<string, unknown> | null | undefined
   if (typeof given !== 'object' || given === null) throw new TypeError('translate gave nothing')
   const { is, events, reason, detail, steps } = given

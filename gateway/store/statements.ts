@@ -3,12 +3,15 @@
 import { type Dialect, SQLITE } from './dialect.ts'
 import { SEND_AGAIN } from './sql/again.ts'
 import { audit } from './sql/audit.ts'
+import { carrier } from './sql/carrier.ts'
 import { clock } from './sql/clock.ts'
 import { delivery } from './sql/delivery.ts'
 import { inbox } from './sql/inbox.ts'
 import { intake } from './sql/intake.ts'
 import { jobs } from './sql/jobs.ts'
 import { OAUTH } from './sql/oauth.ts'
+import { OPT_OUTS } from './sql/opt-outs.ts'
+import { privacy } from './sql/privacy.ts'
 import { SETUP } from './sql/setup.ts'
 import { shops } from './sql/shops.ts'
 import { slots } from './sql/slots.ts'
@@ -31,10 +34,13 @@ export function statements (dialect: Dialect): Record<string, string> {
     ...subscribers(dialect),
     ...webhooks(dialect),
     ...sources(dialect),
+    ...carrier(dialect),
+    ...privacy(dialect),
     ...SEND_AGAIN,
     ...USAGE,
     ...SETUP,
-    ...OAUTH
+    ...OAUTH,
+    ...OPT_OUTS
   }
 }
 

@@ -33,6 +33,8 @@ export interface LookUpOptions {
   /** The wait after so many answers in a row that said nothing. */
   waitMs (failures: number): number
   wake (accountKey: number): void
+  /** What else follows where a person is known to be on the list, or to want nothing. */
+  said? (standing: 'subscribed' | 'opted_out', at: { accountKey: number, person: Uint8Array, at: number }): Step[]
 }
 
 /** When it runs again; null until something is wanted. `cursor` counts answers in a row that said nothing. */
@@ -171,16 +173,22 @@ async function ofNotice (row: Row, { accountKey, provider }: Subject, failures: 
   }
   const person = { account_key: accountKey, person: options.person(number) }
   const known = standingOf((await store.read('subscriber', person))[0])
-  if (answer.is === 'found' || (answer.is === 'nobody' && row.standing === null)) await learn(person, answer, known, options, [drop])
+  if (answer.is === 'found' || (answer.is === 'nobody' && row.standing === null)) await learn(person, answer, known, options, [drop, ...saidBy(row, answer.is === 'found' ? answer.person.state : null, { accountKey, person: person.person, at: at.at }, options)])
   else if (row.standing === null) await store.commit([drop])
-  else await believe(person, row.standing as StandingName, at.at, options, drop)
+  else await believe(person, row.standing as StandingName, at.at, options, [drop, ...saidBy(row, row.standing as StandingName, { accountKey, person: person.person, at: at.at }, options)])
   return null
 }
 
+/** That somebody wants nothing counts where the provider told it by itself; that somebody is on the list takes back what it told before. */
+function saidBy (row: Row, standing: StandingName | null, at: { accountKey: number, person: Uint8Array, at: number }, { said }: LookUpOptions): Step[] {
+  if (standing === 'subscribed') return said?.('subscribed', at) ?? []
+  return standing === 'opted_out' && row.standing === 'opted_out' ? said?.('opted_out', at) ?? [] : []
+}
+
 /** Nobody can be asked, or the list shows nobody: the word itself is what is known. */
-async function believe (at: At, standing: StandingName, toldAt: number, options: LookUpOptions, drop: Step): Promise<void> {
+async function believe (at: At, standing: StandingName, toldAt: number, options: LookUpOptions, more: Step[]): Promise<void> {
   const { steps } = await wakeSteps(at, standing, options)
-  await options.store.commit([{ name: 'believe_subscriber', params: { ...at, standing, at: toldAt, now: options.runtime.now() } }, ...steps, drop])
+  await options.store.commit([{ name: 'believe_subscriber', params: { ...at, standing, at: toldAt, now: options.runtime.now() } }, ...steps, ...more])
 }
 
 /** By any shop that is connected to the account. */

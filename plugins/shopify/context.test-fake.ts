@@ -85,7 +85,7 @@ export class Fake {
   async work (received: Received): Promise<Came> {
     const { id, topic, shop, subject, headers, body, receivedAt } = received
     this.db.prepare('insert into inbox values (?, ?, ?, ?, ?, ?, ?)').run(id, topic, shop, subject, JSON.stringify(headers), body, receivedAt)
-    const result = checkTranslated(await this.translate(received))
+    const result = checkTranslated(await this.translate(received)) as Translated as Translated
     const accepted: SourceEvent[] = []
     const conflicts: string[] = []
     for (const event of result.is === 'events' ? result.events : []) {

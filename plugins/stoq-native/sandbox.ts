@@ -5,11 +5,13 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { SandboxContext } from '../../gateway/define.ts'
+import { Callbacks } from './sandbox-callbacks.ts'
 import { refusal, refusedFor } from './sandbox-codes.ts'
 import type { Refusal } from './sandbox-codes.ts'
 import { formFault, pairsOf } from './sandbox-form.ts'
 import type { MessageForm } from './sandbox-form.ts'
 import { MessageLog, resource } from './sandbox-log.ts'
+import type { Message } from './sandbox-log.ts'
 import { readPage } from './sandbox-pages.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
@@ -24,9 +26,18 @@ type Handler = (account: string, request: FastifyRequest<{ Params: Params }>) =>
 
 export default function twilio (app: FastifyInstance, context: SandboxContext): void {
   const log = new MessageLog()
+  const callbacks = new Callbacks()
+  callbacks.mount(app)
   const messages = '/2010-04-01/Accounts/:account/Messages.json'
   const message = '/2010-04-01/Accounts/:account/Messages/:sid.json'
-  app.post<{ Params: Params }>(messages, (request, reply) => served(request, reply, context, 'create', account => create(account, request, log, context)))
+  app.post<{ Params: Params }>(messages, async (request, reply) => {
+    let reports: ReturnType<Callbacks['of']> | null = null
+    const made = (message: Message): void => { reports = callbacks.of(message) }
+    const result = judged(request, context, 'create', account => create(account, request, log, context, made))
+    await (reports as ReturnType<Callbacks['of']> | null)?.before
+    reply.raw.once('close', () => { reports?.after() })
+    return answer(reply, result)
+  })
   app.get<{ Params: Params }>(messages, (request, reply) => served(request, reply, context, 'read', account => list(account, request, log, context)))
   app.get<{ Params: Params }>(message, (request, reply) => served(request, reply, context, 'read', account => fetched(account, request, log, context)))
   app.setNotFoundHandler((request, reply) => refuse(reply, refusal(20404, `The requested resource ${pathOf(request)} was not found`)))
@@ -37,20 +48,30 @@ export default function twilio (app: FastifyInstance, context: SandboxContext): 
 
 /** What every call goes through: who asks, for which account, and how often. What was asked is kept, refused or not. */
 function served (request: FastifyRequest<{ Params: Params }>, reply: FastifyReply, context: SandboxContext, group: string, then: Handler): FastifyReply {
+  return answer(reply, judged(request, context, group, then))
+}
+
+function judged (request: FastifyRequest<{ Params: Params }>, context: SandboxContext, group: string, then: Handler): ReturnType<Handler> {
   const { account } = request.params
   const result = authFault(request) ?? (ACCOUNT.test(account) ? null : refusal(20404)) ?? throttled(context, group, account) ?? then(account, request)
   context.record({ account, method: request.method, path: pathOf(request), body: shown(request), status: result.status })
+  return result
+}
+
+function answer (reply: FastifyReply, result: ReturnType<Handler>): FastifyReply {
   return 'code' in result ? refuse(reply, result) : reply.code(result.status).send(result.body)
 }
 
-function create (account: string, request: FastifyRequest, log: MessageLog, context: SandboxContext): ReturnType<Handler> {
+function create (account: string, request: FastifyRequest, log: MessageLog, context: SandboxContext, made: (message: Message) => void): ReturnType<Handler> {
   if ((request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() !== FORM) return refusal(21604, `A 'To' phone number is required: only ${FORM} is read`)
   const form = pairsOf(text(request))
   if (form === null) return refusal(20001, 'A parameter comes twice, or the body is no form')
   const fault = formFault(form) ?? refusedFor(form['To'] as string)
   if (fault !== null) return fault
   const now = context.wallNow()
-  return { status: 201, body: resource(log.add(account, form as unknown as MessageForm, now), now) }
+  const message = log.add(account, form as unknown as MessageForm, now)
+  made(message)
+  return { status: 201, body: resource(message, now) }
 }
 
 function list (account: string, request: FastifyRequest, log: MessageLog, context: SandboxContext): ReturnType<Handler> {

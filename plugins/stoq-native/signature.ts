@@ -10,6 +10,11 @@ export function formOf (body: string): Form {
   return [...new URLSearchParams(body)]
 }
 
+/** The first value of a name; '' where there is none. */
+export function valueOf (form: Form, name: string): string {
+  return form.find(([key]) => key === name)?.[1] ?? ''
+}
+
 /** The signature of a call. A name that comes several times counts with each of its values once, in their order. */
 export function sign (token: string, url: string, form: Form): string {
   const values = new Map<string, Set<string>>()

@@ -50,6 +50,8 @@ t.test('a route that names no scope does not come up', async t => {
 t.test('with another shop\'s key, what takes an id answers as if there were nothing', async t => {
   const bodies: Record<string, unknown> = {
     'POST /v1/deliveries/:id/send-again': { mode: 'send', reason: 'theirs' },
+    'PUT /v1/shops/:shop/opt-outs': { phone: '+12015550123' },
+    'POST /v1/shops/:shop/opt-outs/lift': { phone: '+12015550123', reason: 'theirs' },
     'PUT /v1/shops/:shop': { name: 'X', domain: 'x.example', plan: 'pro' },
     'PUT /v1/shops/:shop/channels/:channel': { provider: 'herald' },
     'POST /v1/shops/:shop/providers/:provider/subscribers/check': { phone: '+12015550123' },
@@ -127,7 +129,7 @@ t.test('no answer, log line or metric holds a secret, a key of a row or, outside
 
 t.test('fields of the main answers', async t => {
   const { body: delivery } = await app.ask('GET', `/v1/deliveries/${deliveryId}`)
-  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'provider_message_id', 'due_at', 'expires_at', 'created_at', 'finished_at', 'mode', 'again_of', 'sent_again', 'adjusted_settings', 'calls'])
+  t.strictSame(Object.keys(delivery), ['id', 'shop', 'channel', 'setup_group', 'provider', 'state', 'reason', 'sentence', 'detail', 'event', 'attempts', 'provider_message_id', 'carrier', 'due_at', 'expires_at', 'created_at', 'finished_at', 'mode', 'again_of', 'sent_again', 'adjusted_settings', 'calls'])
   t.strictSame(Object.keys(delivery.event as Body), ['id', 'source', 'type', 'source_id', 'time', 'received_at', 'data'])
   t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome', 'provider_message_id'])
   const { body: shop } = await app.ask('GET', '/v1/shops/acme.example')

@@ -209,15 +209,16 @@ export async function subscribers (t: Test, open: Open): Promise<void> {
     t.strictSame(await list(new Uint8Array(0), other), [[1, null], [2, null]])
   })
 
-  await t.test('who is on no list is forgotten after a time, unless something is wanted of them', async t => {
+  await t.test('a standing is forgotten after a time, also of who is on a list; not where something is wanted of them, nor of who wants none', async t => {
     const { store } = await open(t)
     const where = await place(store)
     await learn(store, where, 'not_found', { person: Uint8Array.of(1), now: NOW })
     await learn(store, where, 'subscribed', { person: Uint8Array.of(2), now: NOW })
     await learn(store, where, 'not_found', { person: Uint8Array.of(3), now: NOW + 9 })
     await want(store, where, { person: Uint8Array.of(4) })
-    t.equal((await one(store, 'forget_subscribers', { before: NOW + 8, limit: 10 })).changes, 1)
-    t.strictSame((await store.read('count_subscribers', { account_key: where.accountKey })).map(row => [row.standing, Number(row.people)]).toSorted(), [['not_found', 1], ['subscribed', 1], ['unknown', 1]])
+    await learn(store, where, 'opted_out', { person: Uint8Array.of(5), now: NOW })
+    t.equal((await one(store, 'forget_subscribers', { before: NOW + 8, limit: 10 })).changes, 2)
+    t.strictSame((await store.read('count_subscribers', { account_key: where.accountKey })).map(row => [row.standing, Number(row.people)]).toSorted(), [['not_found', 1], ['opted_out', 1], ['unknown', 1]])
     t.equal((await one(store, 'forget_subscribers', { before: NOW + 9, limit: 0 })).changes, 0)
   })
 

@@ -48,7 +48,7 @@ export async function webhooks (t: Test, open: Open): Promise<void> {
     const end = async (id: string): Promise<number[]> => (await store.commit([
       { name: 'end_webhooks', params: { account_key: accountKey, now: NOW + 1 } },
       { name: 'drop_webhook_secrets', params: { account_key: accountKey } },
-      { name: 'put_webhook_removal', params: { id, account_key: accountKey, shop: 'acme.example', ...ALPHA, ...SEALED } }
+      { name: 'put_webhook_removal', params: { id, account_key: accountKey, shop: 'acme.example', ...ALPHA, ...SEALED, now: NOW } }
     ])).map(({ changes }) => changes)
     await disconnect(store, shopKey)
     t.strictSame(await end('r0'), [0, 0, 0], 'another shop has it still')

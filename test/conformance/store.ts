@@ -5,10 +5,13 @@ import { STATE, type Store, type Value } from '../../gateway/contract.ts'
 import { STATEMENTS } from '../../gateway/store/statements.ts'
 import { again } from './store-again.ts'
 import { audit } from './store-audit.ts'
+import { carrier } from './store-carrier.ts'
 import { clock } from './store-clock.ts'
 import { health } from './store-health.ts'
 import { inbox } from './store-inbox.ts'
 import { oauth } from './store-oauth.ts'
+import { privacy } from './store-privacy.ts'
+import { optOuts } from './store-opt-outs.ts'
 import { setup } from './store-setup.ts'
 import { tasks } from './store-tasks.ts'
 import { slots } from './store-slots.ts'
@@ -59,6 +62,9 @@ export async function storeSuite (t: Test, name: string, open: Open): Promise<vo
     await t.test('what providers tell by themselves', async t => { await webhooks(t, recorded) })
     await t.test('messages of sources', async t => { await sources(t, recorded) })
     await t.test('what messages cost', async t => { await usage(t, recorded) })
+    await t.test('people\'s data, and a shop\'s life', async t => { await privacy(t, recorded) })
+    await t.test('words of the carrier', async t => { await carrier(t, recorded) })
+    await t.test('people who want no more messages', async t => { await optOuts(t, recorded) })
     await t.test('slots', async t => { await slots(t, recorded) })
     await t.test('opening and closing', async t => { await life(t, recorded) })
     t.strictSame(Object.keys(STATEMENTS).filter(statement => !run.has(statement)), [], 'every statement was run')

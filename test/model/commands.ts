@@ -30,6 +30,7 @@ async function compare (model: Model, real: Real): Promise<void> {
   const shown = real.rows().map(row => [row.delivery_key, row.state, row.attempts, row.call_no, row.claims, row.owner, row.due_at !== null, row.finished_at !== null])
   same('deliveries', shown, [...model.deliveries].map(([key, { state, attempts, calls, claims, owner, due, ended }]) => [key, state, attempts, calls, claims, owner, due, ended]))
   same('what may never be', await real.wrong(), [])
+  same('what is left of who was erased', real.leftOf([...model.erased]), [])
   if (model.most() > WINDOW.max) throw new Error(`${model.most()} requests within ${WINDOW.perMs} ms, ${WINDOW.max} are allowed`)
 }
 
@@ -60,6 +61,17 @@ const retry = (n: number, unknown: boolean): Command => command(`retry ${n}${unk
   const may = model.mayRetry(key, unknown)
   same('may be retried', await real.retry(key, unknown), may)
   if (may) model.retry(key)
+})
+
+/** The person of an event asks to be erased: from then on nothing is sent to them. */
+const redact = (n: number): Command => command(`erase the person of ${n}`, ({ deliveries }) => deliveries.size > 0, async (model, real) => {
+  const key = [...model.deliveries.keys()][n % model.deliveries.size] as number
+  model.redact(key, await real.redact(key))
+})
+
+const erase = command('the job erases', () => true, async (model, real) => {
+  await real.erase()
+  model.erase()
 })
 
 // ── of one gateway ──
@@ -108,6 +120,12 @@ const start = (at: number): Command => of('starts', at, ({ claimed }) => claimed
   const { key, row, is, changes } = await real.start(there)
   const mine = model.isMine(gateway, key, row.epoch as number)
   same('rows written', changes, mine ? 1 : 0)
+  if (mine) same('its person was erased', is === 'redacted', model.deliveries.get(key)?.redacted)
+  if (is === 'redacted' && mine) {
+    model.refuse(key)
+    model.erased.add(key)
+    model.blank.add(key)
+  }
   if (is === 'full' && mine) model.giveBack(key)
   if (is !== 'started') return
   model.start(key)
@@ -143,6 +161,8 @@ export const commands = fc.commands([
   fc.constantFrom(100, 900).map(pass),
   fc.constantFrom(-60_000, -1000, 1000, 60_000).map(clock),
   fc.boolean().map(hold),
+  number.map(redact),
+  fc.constant(erase),
   fc.tuple(number, fc.boolean()).map(([n, unknown]) => retry(n, unknown)),
   gateway.map(join),
   gateway.map(crash),
@@ -168,7 +188,7 @@ export async function begun (policy: Policy): Promise<{ model: Model, real: Real
 
 /** R92: once nothing is in the way, all comes to its end. */
 export async function rested (model: Model, real: Real): Promise<void> {
-  const usual = [hold(false), crash(1), join(0), pass(6500), take(0), renew(0), poll(0), claim(0, 4), start(0), start(0), start(0), start(0), end(0, 'accepted'), end(0, 'accepted'), end(0, 'accepted'), end(0, 'accepted')]
+  const usual = [erase, hold(false), crash(1), join(0), pass(6500), take(0), renew(0), poll(0), claim(0, 4), start(0), start(0), start(0), start(0), end(0, 'accepted'), end(0, 'accepted'), end(0, 'accepted'), end(0, 'accepted')]
   for (let i = 0; i < RESTS_WITHIN && [...model.deliveries.values()].some(({ ended }) => !ended); i++) {
     for (const one of usual) if (await one.check(model)) await one.run(model, real)
   }

@@ -1,5 +1,6 @@
 // R90, R92: whatever order things happen in, the store and the rules of the deliveries do what a small model in memory says:
-// nothing lost, no end written under a stale epoch, attempts that only rise, windows kept, and all at its end in the end.
+// nothing lost, no end written under a stale epoch, attempts that only rise, windows kept, nothing sent to who was
+// erased and nothing left of them, and all at its end in the end.
 
 import t from 'tap'
 import { modelRuns } from './commands.ts'
@@ -31,6 +32,8 @@ for (const [what, spoil] of Object.entries({
   },
   'a call that is settled and not counted': instead('settle_call', params => ({ ...params, settled_at: null })),
   'a queue that is not told of what comes due': instead('queue_due', () => null),
+  'a claim that outlives the word to erase its person': instead('redact_waiting_of', () => null),
+  'an event that keeps its data': instead('redact_event', () => null),
   'an attempt that is not counted': instead('settle_call', params => ({ ...params, paid: 0 }))
 })) {
   t.test(`R90: ${what} is found`, async t => {

@@ -22,6 +22,10 @@ export interface Delivery {
   epoch: number | null
   due: boolean
   ended: boolean
+  /** Its person asked to be erased: nothing is sent any more. */
+  redacted: boolean
+  /** Ended by that: nobody tries it again. */
+  barred: boolean
 }
 
 export interface Gateway { owner: number, /** Of the account's slot, as it believes. */ epoch: number | null, /** Until then it certainly has it. */ until: number, claimed: number[], inFlight: number[] }
@@ -33,13 +37,18 @@ export class Model {
   readonly deliveries = new Map<number, Delivery>()
   readonly gateways: Array<Gateway | null> = [null, null]
   slot = { owner: 0, epoch: 0, until: 0 }
+  /** What is to be erased, the oldest first; and of what nothing may be left. */
+  asked: number[] = []
+  readonly erased = new Set<number>()
+  /** Nobody is known by their events any more; what is on the wire is looked at until it has ended. */
+  readonly blank = new Set<number>()
   /** True times at which requests reached the provider. */
   arrivals: number[] = []
 
   constructor (policy: Policy) { this.policy = policy }
 
   accept (key: number): void {
-    this.deliveries.set(key, { state: STATE.waiting, attempts: 0, calls: 0, claims: 0, owner: null, epoch: null, due: true, ended: false })
+    this.deliveries.set(key, { state: STATE.waiting, attempts: 0, calls: 0, claims: 0, owner: null, epoch: null, due: true, ended: false, redacted: false, barred: false })
   }
 
   join (at: number, owner: number): void { this.gateways[at] = { owner, epoch: null, until: -Infinity, claimed: [], inFlight: [] } }
@@ -106,6 +115,7 @@ export class Model {
 
   start (key: number): void {
     const delivery = this.#of(key)
+    if (delivery.redacted) throw new Error(`${key} is sent, and its person was erased`)
     delivery.state = STATE.sending
     delivery.calls++
   }
@@ -130,14 +140,42 @@ export class Model {
   }
 
   mayRetry (key: number, unknown: boolean): boolean {
-    const { owner, state } = this.#of(key)
-    return owner === null && (state === STATE.waiting || state === STATE.rejected || (state === STATE.unknown && unknown))
+    const { owner, state, barred } = this.#of(key)
+    return !barred && !this.blank.has(key) && owner === null && (state === STATE.waiting || state === STATE.rejected || (state === STATE.unknown && unknown))
   }
 
   retry (key: number): void {
     const delivery = this.#of(key)
     Object.assign(delivery, { state: STATE.waiting, claims: 0 })
     this.#rest(delivery, true)
+  }
+
+  /** `applies`: it happened before it was asked for. */
+  redact (key: number, applies: boolean): void {
+    if (!applies) return
+    this.asked.push(key)
+    this.#of(key).redacted = true
+    if (!this.blank.has(key)) this.refuse(key)
+  }
+
+  /** What is on the wire is waited for, and so is whoever asked later. */
+  erase (): void {
+    for (let key = this.asked[0]; key !== undefined; key = this.asked[0]) {
+      this.blank.add(key)
+      this.refuse(key)
+      if (this.#of(key).state === STATE.sending) return
+      this.erased.add(key)
+      this.asked.shift()
+    }
+  }
+
+  /** What waits is refused, what is doubtful stays so; a claim on either is gone. */
+  refuse (key: number): void {
+    const delivery = this.#of(key)
+    if (delivery.ended || delivery.state === STATE.sending) return
+    if (delivery.state === STATE.waiting) delivery.state = STATE.rejected
+    Object.assign(delivery, { owner: null, claims: 0, barred: true })
+    this.#rest(delivery, false)
   }
 
   /** Most requests that reached the provider within one window. */

@@ -1,6 +1,6 @@
 // What the model is compared with: the statements and the rules of the gateway, on a database in memory, driven one by one.
 
-import type { Answer, Row, Store } from '../../gateway/contract.ts'
+import type { Answer, Row, Runtime, Store } from '../../gateway/contract.ts'
 import { STATE } from '../../gateway/contract.ts'
 import { Gate } from '../../gateway/delivery/gate.ts'
 import { historyOf } from '../../gateway/delivery/accounts.ts'
@@ -10,9 +10,14 @@ import { judge } from '../../gateway/delivery/judge.ts'
 import { callSteps, dueStep, giveBack, mineOf, type Flight } from '../../gateway/delivery/prepare.ts'
 import { recover } from '../../gateway/delivery/recover.ts'
 import { settle } from '../../gateway/delivery/settle.ts'
+import { digest } from '../../gateway/events/accept.ts'
+import { redactSteps } from '../../gateway/privacy/ask.ts'
+import { eraseSteps } from '../../gateway/privacy/erase.ts'
+import { privacyJob } from '../../gateway/privacy/job.ts'
+import { createVault } from '../../gateway/shops/vault.ts'
 import { seeded } from '../campaign/seed.ts'
 import { eventOf, place, queueOf, type Place, type Put } from '../conformance/store-rows.ts'
-import { answer, DAY_MS, group, provider, request } from '../helpers/make.ts'
+import { answer, DAY_MS, group, key32, provider, request } from '../helpers/make.ts'
 import { VirtualDatabase } from '../simulation/database.ts'
 import { VirtualTime } from '../simulation/time.ts'
 import { vanished } from '../simulation/watch.ts'
@@ -39,6 +44,8 @@ export class Real {
   at!: Place
   #policy: Policy
   #door: Store
+  #vault = createVault([{ id: 'k1', key: key32() }], key32())
+  #cursor: string | null = null
 
   constructor (policy: Policy) {
     this.#policy = policy
@@ -61,13 +68,14 @@ export class Real {
     return members as Store
   }
 
-  #runtime (): { now (): number, mono (): number, random (): number, id (prefix: string): string } {
+  #runtime (): Runtime {
     return { now: () => this.db.now(), mono: () => this.time.now, random: () => 0.5, id: prefix => `${prefix}${this.db.nextKey('jobs')}` }
   }
 
   async accept (): Promise<number> {
     const now = this.db.now()
-    const event = eventOf(this.#door, this.at, { at: now, dueAt: now, expiresAt: now + 30 * DAY_MS })
+    const phone = this.#phoneOf(this.posted.length)
+    const event = eventOf(this.#door, this.at, { at: now, dueAt: now, expiresAt: now + 30 * DAY_MS, person: this.#vault.fingerprint('person', phone), data: JSON.stringify({ phone }) })
     this.posted.push(event)
     await this.#door.commit(event.steps)
     return event.deliveryKey
@@ -80,6 +88,37 @@ export class Real {
     const again = eventOf(this.#door, this.at, { sourceId: insert?.params.source_id as string })
     const [inserted, delivery] = await this.#door.commit(again.steps)
     return inserted?.changes === 1 || delivery?.changes === 1
+  }
+
+  /** Everybody has a number of their own. */
+  #phoneOf (n: number): string { return `+120155501${String(n).padStart(2, '0')}` }
+
+  /** True where the event happened until then: what comes after is another life. */
+  async redact (key: number): Promise<boolean> {
+    const n = this.posted.findIndex(({ deliveryKey }) => deliveryKey === key)
+    const at = this.db.now()
+    const asked = { shop: { key: this.at.shopKey, id: this.at.shop }, at, eventKey: null, actor: 'x' }
+    const { steps } = redactSteps({ customer: { phone: this.#phoneOf(n) }, orders: [] }, asked, { store: this.#door, runtime: this.#runtime(), vault: this.#vault })
+    await this.#door.commit(steps)
+    return Number(this.posted[n]?.steps[0]?.params.time_at) <= at
+  }
+
+  /** As long as the job goes on by itself. */
+  async erase (): Promise<void> {
+    for (;;) {
+      const now = this.db.now()
+      const tools = { store: this.#door, runtime: this.#runtime(), vault: this.#vault, digest, hooks: () => [], noticeId: () => '', disconnect: async () => {}, changed () {} }
+      const result = await privacyJob({ uniqueKey: String(this.at.shopKey), cursor: this.#cursor }, tools)
+      this.#cursor = result?.cursor ?? null
+      if (result === null || result.dueAt > now) return
+    }
+  }
+
+  /** Deliveries of these that still say something of a person. */
+  leftOf (keys: readonly number[]): Row[] {
+    return this.db.query(`select d.delivery_key from deliveries d join events e on e.event_key = d.event_key
+      where d.delivery_key in (${keys.join(', ')}) and (e.data is not null or e.person is not null or d.request_body is not null or d.answer is not null or d.finished_at is null)
+      union all select delivery_key from calls where delivery_key in (${keys.join(', ')})`)
   }
 
   async join (at: number): Promise<number> {
@@ -136,12 +175,18 @@ export class Real {
   }
 
   /** Puts the call of the first claimed one on disk. `full`: there was no room, and it was given back. */
-  async start (gateway: RealGateway): Promise<{ key: number, row: Row, is: 'started' | 'gone' | 'full', changes: number }> {
+  async start (gateway: RealGateway): Promise<{ key: number, row: Row, is: 'started' | 'gone' | 'full' | 'redacted', changes: number }> {
     const { store, gate, claimed, inFlight } = gateway
     const row = claimed.shift() as Row
     const key = row.delivery_key as number
+    if (row.redacted === 1) {
+      const now = this.db.now()
+      const to = { state: row.state === STATE.unknown ? STATE.unknown : STATE.rejected, reason: 'redacted', detail: null, due_at: null, finished_at: now }
+      const [refused] = await store.commit([{ name: 'release_claim', params: { ...mineOf(row), ...to } }, ...eraseSteps({ key: row.event_key as number, data: row.data as string | null, person: row.person as Uint8Array | null }, { key: this.at.shopKey, id: this.at.shop }, { digest, now })])
+      return { key, row, is: 'redacted', changes: refused?.changes ?? 0 }
+    }
     if (!gate?.reserve(this.time.now)) {
-      const [released] = await store.commit(giveBack(row, { runtime: this.#runtime() as never }).steps)
+      const [released] = await store.commit(giveBack(row, { runtime: this.#runtime() }).steps)
       return { key, row, is: 'full', changes: released?.changes ?? 0 }
     }
     const flight = { row, request: request({ group: 'events' }), connection: { accountKey: this.at.accountKey, secrets: {} }, reservedAt: this.db.now(), gate } as unknown as Flight
@@ -178,6 +223,8 @@ export class Real {
 
   async retry (key: number, unknown: boolean): Promise<boolean> {
     const now = this.db.now()
+    const [row] = await this.#door.read('delivery_by_key', { delivery_key: key })
+    if (row?.data === null) return false
     const [retried] = await this.#door.commit([
       { name: 'retry_delivery', params: { delivery_key: key, now, expires_at: now + 30 * DAY_MS, unknown: unknown ? 1 : 0 } },
       { name: 'queue_due', params: { queue_key: this.at.queueKey, priority: 2, due_at: now, now } }

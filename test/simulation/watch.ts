@@ -18,7 +18,7 @@ const NEVER_BECOMES: Record<string, string> = {
   'lost a call': 'new.call_no < old.call_no',
   'was delivered and is not': 'old.state = 3 and new.state <> 3',
   'was changed by an instance that had not claimed it, nor taken it over': `
-    old.owner is not null and (new.owner is not old.owner or new.state <> old.state)
+    old.owner is not null and (new.owner is not old.owner or new.state <> old.state) and new.reason is not 'redacted'
     and (select owner from actor) <> old.owner
     and not exists (select 1 from slots where owner = (select owner from actor)
       and slot = coalesce(case when old.state = 1 then (select account_key from queues where queue_key = old.queue_key) else old.account_key end, 0) % 256)`,

@@ -26,9 +26,9 @@ function distinct (found: readonly FoundCause[]): FoundCause[] {
 }
 
 /** Whether anything may be sent at all. */
-function routing ({ active, chosen, provider, refusal, groups }: DiagnosisFacts): FoundCause[] {
+function routing ({ active, uninstalled = false, chosen, provider, refusal, groups }: DiagnosisFacts): FoundCause[] {
   const title = provider?.title ?? chosen ?? ''
-  const reasons: Array<Reason | null> = [active ? null : 'shop_inactive', chosen === null ? 'no_provider' : provider === null ? 'provider_unknown' : refusal]
+  const reasons: Array<Reason | null> = [uninstalled ? 'shop_uninstalled' : null, active ? null : 'shop_inactive', chosen === null ? 'no_provider' : provider === null ? 'provider_unknown' : refusal]
   const unsupported = provider === null ? [] : groups.flatMap(({ types }) => types.filter(({ supported }) => !supported))
   return [
     ...reasons.filter(reason => reason !== null).map(reason => byReason(reason, title)),

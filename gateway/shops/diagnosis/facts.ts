@@ -18,6 +18,7 @@ export interface GroupFacts { group: string, types: Array<{ type: string, kind: 
 
 export interface DiagnosisFacts {
   active: boolean
+  uninstalled?: boolean
   /** Id of the provider of the channel, null where there is none. */
   chosen: string | null
   /** Null where it is not available any more. */
@@ -63,6 +64,7 @@ export async function factsFor (state: ShopState, channel: string, person: strin
   ])
   return {
     active: state.shop.active,
+    uninstalled: state.shop.status === 'uninstalled',
     chosen,
     provider: provider ?? null,
     refusal: provider ? shops.refusal(state.shop, provider) : null,

@@ -28,6 +28,7 @@ const NAMES: Partial<Record<Reason, Cause>> = {
 export function codeOf (reason: Reason): FoundCode { return NAMES[reason] ?? reason }
 
 const FIXES: Partial<Record<FoundCode, string>> = {
+  shop_uninstalled: 'Install the app again; what is not too old goes out then.',
   shop_inactive: 'Install the app again, or open the shop; what is not too old goes out then.',
   no_provider: 'Choose the provider that messages are sent through.',
   provider_unknown: 'Choose another provider.',

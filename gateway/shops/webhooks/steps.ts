@@ -36,5 +36,5 @@ function removalStep (shop: string, { provider, accountKey, auth, accountId, set
   const id = runtime.id('job_')
   const leaving: Leaving = { auth, account_id: accountId, settings, secrets }
   const { keyId, version, sealed } = vault.seal({ shop, provider, field: `webhooks ${id}` }, JSON.stringify(leaving))
-  return { name: 'put_webhook_removal', params: { id, account_key: accountKey, shop, provider, key_id: keyId, version, sealed } }
+  return { name: 'put_webhook_removal', params: { id, account_key: accountKey, shop, provider, key_id: keyId, version, sealed, now: runtime.now() } }
 }

@@ -1,6 +1,11 @@
 // Statements that run once for all steps of a group that call them: `p` has a row per step, with its parameters and its
 // number `i`. What each step did is told by `i` or, where a row is inserted, by a column whose value the step gave.
 
+import { optedOut } from '../sql/opt-outs.ts'
+
+/** Who opted out after the claim. */
+const WANTS_NONE = optedOut('d', '(select q.shop_key from queues q where q.queue_key = d.queue_key)', '(select q.account_key from queues q where q.queue_key = d.queue_key)')
+
 /** One statement for many steps. */
 export interface SetSql {
   sql: string
@@ -83,14 +88,15 @@ export const SETS: Readonly<Record<string, SetSql>> = {
   archive_call: {
     apart: 'delivery_key',
     sql: `insert into calls (call_key, delivery_key, ${CALL}) select p.call_key, d.delivery_key, ${columns('d', CALL)}
-      from p join deliveries d on d.delivery_key = p.delivery_key and d.owner = p.owner and d.epoch = p.epoch and d.call_no > 0 returning call_key`,
+      from p join deliveries d on d.delivery_key = p.delivery_key and d.owner = p.owner and d.epoch = p.epoch and d.call_no > 0 and not (${WANTS_NONE}) returning call_key`,
     by: 'call_key'
   },
   start_call: {
     apart: 'delivery_key',
     sql: `update deliveries d set state = 2, account_key = p.account_key, call_no = d.call_no + 1, lane = p.lane, reserved_at = p.reserved_at, settled_at = null,
-        request_head = p.request_head, request_body = p.request_body, status = null, answer = null, outcome = null, receipt = null, adjusted = p.adjusted
-      from p where d.delivery_key = p.delivery_key and d.owner = p.owner and d.epoch = p.epoch and d.state in (1, 4) returning p.i`
+        request_head = p.request_head, request_body = p.request_body, status = null, answer = null, outcome = null, receipt = null, adjusted = p.adjusted,
+        carrier_status = null, carrier_at = null, carrier_code = null, carrier_due_at = null
+      from p where d.delivery_key = p.delivery_key and d.owner = p.owner and d.epoch = p.epoch and d.state in (1, 4) and not (${WANTS_NONE}) returning p.i`
   },
   settle_call: {
     apart: 'delivery_key',
@@ -98,6 +104,11 @@ export const SETS: Readonly<Record<string, SetSql>> = {
         attempts = d.attempts + p.paid, claims = 0, owner = null, settled_at = p.settled_at, status = p.status, answer = p.answer, outcome = p.outcome,
         receipt = p.receipt, adjusted = coalesce(p.adjusted, d.adjusted)
       from p where d.delivery_key = p.delivery_key and d.owner = p.owner and d.epoch = p.epoch and d.state = 2 and d.call_no = coalesce(p.call_no, d.call_no) returning p.i`
+  },
+  await_carrier: {
+    sql: `update deliveries d set carrier_due_at = p.due_at
+      from p where d.delivery_key = p.delivery_key and d.state = 3 and d.receipt is not null
+        and (d.carrier_status is null or d.carrier_status not in ('delivered', 'undelivered', 'failed', 'read')) returning p.i`
   },
   release_claim: {
     apart: 'delivery_key',

@@ -16,7 +16,7 @@ export interface Compiled {
 
 /** All that does not hold text. */
 const NUMBERS = /^(.*_key|.*_at|.*_until|owner|epoch|now|limit|priority|state|status|paid|call_no|active|version|until|since|after|before|floor|held|unknown|failed|slot|lease_ms|apart_ms|at|received|parked|claims_max|expired|record_only|wants|doubt|adding|tries)$/
-const BYTES = new Set(['person', 'after_person', 'digest', 'sealed'])
+const BYTES = new Set(['person', 'after_person', 'digest', 'sealed', 'mark'])
 /** Keys that are words all the same, in one statement or in all. */
 const WORDS = new Set(['unique_key', 'inherit_account before', 'list_shops after', 'put_setup state'])
 

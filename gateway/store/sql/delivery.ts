@@ -2,6 +2,7 @@
 
 import type { Dialect } from '../dialect.ts'
 import { AGAIN, ALONE } from './again.ts'
+import { optedOut } from './opt-outs.ts'
 import { slotOf } from './slots.ts'
 
 /** What waits goes to its queue's account, whatever account it was tried on before; all else stays with the one it was sent on. */
@@ -15,7 +16,7 @@ const LEFT = `
 const EARLIER_CALL = 'delivery_key, call_no, account_key, lane, reserved_at, settled_at, request_head, request_body, status, answer, outcome, receipt'
 
 /** Messages of the provider's that are taken: by another delivery, or by an earlier call. */
-const TAKEN = `
+export const TAKEN = `
   select 1 as taken from deliveries where account_key = :account_key and receipt = :receipt and delivery_key <> :delivery_key
   union all select 1 from calls where account_key = :account_key and receipt = :receipt`
 /** To the same person over the same account: the message that was found may be that one's. The plus keeps to the index of what is owned. */
@@ -27,6 +28,9 @@ const onTheWire = ({ same }: Dialect) => `
 const MAY_CLAIM = `exists (select 1 from queues where queue_key = :queue_key and account_key = :account_key and held_reason is null)
       and exists (select 1 from slots where slot = ${slotOf(':account_key')} and owner = :owner and epoch = :epoch)`
 const OWNS = `exists (select 1 from slots where slot = ${slotOf('account_key')} and owner = :owner)`
+
+/** Who opted out after the claim. */
+const WANTS_NONE = optedOut('deliveries', '(select q.shop_key from queues q where q.queue_key = deliveries.queue_key)', '(select q.account_key from queues q where q.queue_key = deliveries.queue_key)')
 
 const due = (priority: number) => `
   select delivery_key from (select delivery_key from deliveries
@@ -49,7 +53,7 @@ const soonest = (priority: number) =>
   `(select min(due_at) from deliveries where queue_key = :queue_key and priority = ${priority} and due_at is not null)`
 
 const list = (among: string, { listed, flag }: Dialect) => `
-    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no, d.receipt, d.record_only, ${AGAIN},
+    select d.delivery_key, d.id, d.state, d.reason, d.detail, d.due_at, d.expires_at, d.created_at, d.finished_at, d.attempts, d.call_no, d.receipt, d.record_only, d.carrier_status, d.carrier_at, d.carrier_code, ${AGAIN},
       e.id as event_id, e.source, e.source_id, e.type, s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason,
       a.held_reason as account_held, a.provider as account_provider
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
@@ -122,19 +126,23 @@ export const delivery = (d: Dialect) => ({
     select d.delivery_key, d.id, d.event_key, d.queue_key, d.account_key, d.owner, d.epoch, d.state, d.priority, d.expires_at, d.attempts, d.claims, d.call_no, d.reason,
       d.request_head, d.request_body, d.lane, d.reserved_at, d.settled_at, d.outcome, d.adjusted, d.record_only,
       case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data, e.person,
-      q.shop_key, q.provider, s.version as shop_version
+      q.shop_key, q.provider, s.version as shop_version, s.id as shop,
+      ${d.flag('e.redacted_at is not null or exists (select 1 from privacy_marks m where m.shop_key = e.shop_key and m.mark = e.person and (m.at >= e.time_at or m.at >= e.received_at))')} as redacted,
+      ${d.flag("exists (select 1 from privacy p where p.shop_key = e.shop_key and p.kind = 'redact' and p.done_at is null)")} as redacting,
+      ${d.flag(optedOut('d', 'q.shop_key', 'q.account_key'))} as opted_out
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
     where d.delivery_key in ${d.listed('keys', 'bigint')} order by d.priority, d.delivery_key`,
 
   // ── working on one ──
   archive_call: `
     insert into calls (call_key, ${EARLIER_CALL}) select :call_key, ${EARLIER_CALL} from deliveries
-    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and call_no > 0`,
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and call_no > 0 and not (${WANTS_NONE})`,
 
   start_call: `
     update deliveries set state = 2, account_key = :account_key, call_no = call_no + 1, lane = :lane, reserved_at = :reserved_at, settled_at = null,
-      request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null, receipt = null, adjusted = :adjusted
-    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4)`,
+      request_head = :request_head, request_body = :request_body, status = null, answer = null, outcome = null, receipt = null, adjusted = :adjusted,
+      carrier_status = null, carrier_at = null, carrier_code = null, carrier_due_at = null
+    where delivery_key = :delivery_key and owner = :owner and epoch = :epoch and state in (1, 4) and not (${WANTS_NONE})`,
 
   // The end of a call: of this one, and not of one that came after it, when it is said twice. due_at is set where it is to be tried again; a null settled_at: nothing reached the provider.
   settle_call: `
@@ -267,7 +275,7 @@ export const delivery = (d: Dialect) => ({
 
   // ── views ──
   delivery_by_id: `
-    select d.*, ${AGAIN}, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data, e.person,
+    select d.*, ${AGAIN}, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data, e.person, e.redacted_at,
       s.id as shop, q.channel, q.setup_group, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider, a.account
     from deliveries d join events e on e.event_key = d.event_key join queues q on q.queue_key = d.queue_key join shops s on s.shop_key = q.shop_key
       left join accounts a on a.account_key = ${ACCOUNT}
@@ -288,6 +296,6 @@ export const delivery = (d: Dialect) => ({
 
   retry_delivery: `
     update deliveries set state = 1, reason = null, detail = null, due_at = :now, expires_at = :expires_at, finished_at = null, claims = 0
-    where delivery_key = :delivery_key and owner is null and (state in (1, 5, 6) or state = 4 and :unknown = 1)
+    where delivery_key = :delivery_key and owner is null and (state in (1, 5, 6) or state = 4 and :unknown = 1) and ${d.differs('reason', "'redacted'")}
       and ${ALONE}`
 })

@@ -45,5 +45,7 @@ export const SETUP = {
       select state, reason, settled_at, queue_key from deliveries where account_key = :account_key and settled_at > :since order by settled_at desc limit :limit
     ) as d join queues q on q.queue_key = d.queue_key group by q.shop_key = :shop_key, d.state, d.reason`,
   // Connections to look after once a day, a page of them.
-  connections_after: 'select connection_key, shop_key, provider, account_key from connections where connection_key > :after order by connection_key limit :limit'
+  connections_after: `
+    select c.connection_key, c.shop_key, c.provider, c.account_key from connections c join shops s on s.shop_key = c.shop_key
+    where c.connection_key > :after and s.status = 'installed' order by c.connection_key limit :limit`
 } as const

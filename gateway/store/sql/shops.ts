@@ -5,18 +5,19 @@ import type { Dialect } from '../dialect.ts'
 export const shops = (d: Dialect) => ({
   upsert_shop: `
     insert into shops (id, name, domain, plan, active, created_at, updated_at) values (:id, :name, :domain, :plan, :active, :now, :now)
-    on conflict (id) do update set name = :name, domain = :domain, plan = :plan, active = :active, updated_at = :now
-    where (shops.name, shops.domain, shops.plan, shops.active) <> (:name, :domain, :plan, :active)`,
+    on conflict (id) do update set name = :name, domain = :domain, plan = :plan, active = :active, updated_at = :now, plan_at = :now, profile_at = :now, plan_told = null,
+      status = case when shops.status = 'erased' then 'installed' else shops.status end, status_at = case when shops.status = 'erased' then 0 else shops.status_at end
+    where shops.status <> 'erasing' and ((shops.name, shops.domain, shops.plan, shops.active) <> (:name, :domain, :plan, :active) or shops.status = 'erased')`,
   // Whoever has read it before must read it again.
   // Fails with its whole unit where the shop is not as it was read: what the unit says was made from that.
   touch_shop: 'update shops set version = case when version = coalesce(:version, version) then version + 1 end where id = :id',
-  shop: 'select shop_key, id, name, domain, plan, active, version from shops where id = :id',
-  declared: 'select declared from shops where id = :id',
+  shop: 'select shop_key, id, name, domain, plan, active, version, status, status_at, plan_told from shops where id = :id',
+  declared: 'select declared, status from shops where id = :id',
   mark_declared: 'update shops set declared = :declared where id = :id',
-  shop_by_key: 'select shop_key, id, name, domain, plan, active, version from shops where shop_key = :shop_key',
+  shop_by_key: 'select shop_key, id, name, domain, plan, active, version, status, status_at, plan_told from shops where shop_key = :shop_key',
   list_shops: `
-    select shop_key, id, name, domain, plan, active from shops
-    where id > :after and (:shops is null or id in ${d.listed('shops', 'text')}) order by id limit :limit`,
+    select shop_key, id, name, domain, plan, active, version, status, status_at, plan_told from shops
+    where id > :after and status in ('installed', 'uninstalled') and (:shops is null or id in ${d.listed('shops', 'text')}) order by id limit :limit`,
 
   channels: 'select channel, provider from channels where shop_key = :shop_key',
   set_channel: `

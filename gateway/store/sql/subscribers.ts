@@ -86,7 +86,10 @@ export const subscribers = (d: Dialect) => ({
   count_subscribers: 'select standing, count(*) as people from subscribers where account_key = :account_key group by standing',
   list_subscribers: list(''),
   list_subscribers_so: list('and s.standing = :standing'),
+  // Whoever is on a list is asked about anew when the next message is due. Who wants none stays, as a keyed hash.
   forget_subscribers: `
     delete from subscribers where (account_key, person) in (
-      select account_key, person from subscribers where standing in ('unknown', 'not_found') and due_at is null and since <= :before order by since limit :limit)`
+      select account_key, person from subscribers
+      where due_at is null and adding is null and standing <> 'opted_out' and since <= :before and coalesce(checked_at, since) <= :before and coalesce(asked_at, since) <= :before
+      order by since limit :limit)`
 })
