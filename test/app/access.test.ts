@@ -29,7 +29,7 @@ async function routes (): Promise<Array<{ method: string, url: string }>> {
 
 const PUBLIC = new Set(['/healthz', '/readyz', '/metrics'])
 const all = await routes()
-const pathOf = (url: string, shop = 'acme.example') => url.replace(':shop', shop).replace(':channel', 'sms').replace(':provider', 'courier').replace(':id', deliveryId)
+const pathOf = (url: string, shop = 'acme.example') => url.replace(':shop', shop).replace(':channel', 'sms').replace(':provider', 'courier').replace(':type', 'back_in_stock.alert').replace(':id', deliveryId)
 
 t.test('every route wants a key but the three that tell how the gateway is', async t => {
   t.ok(all.length > 10)
@@ -52,6 +52,10 @@ t.test('with another shop\'s key, what takes an id answers as if there were noth
     'POST /v1/deliveries/:id/send-again': { mode: 'send', reason: 'theirs' },
     'PUT /v1/shops/:shop/opt-outs': { phone: '+12015550123' },
     'POST /v1/shops/:shop/opt-outs/lift': { phone: '+12015550123', reason: 'theirs' },
+    'POST /v1/shops/:shop/privacy/redactions': { customer: { phone: '+12015550123' } },
+    'PUT /v1/shops/:shop/providers/:provider/texts/:type': { text: 'x' },
+    'POST /v1/shops/:shop/providers/:provider/texts/:type/preview': {},
+    'PATCH /v1/shops/:shop/providers/:provider/settings': { settings: {} },
     'PUT /v1/shops/:shop': { name: 'X', domain: 'x.example', plan: 'pro' },
     'PUT /v1/shops/:shop/channels/:channel': { provider: 'herald' },
     'POST /v1/shops/:shop/providers/:provider/subscribers/check': { phone: '+12015550123' },
@@ -75,7 +79,8 @@ t.test('a scope that is missing closes the route', async t => {
   for (const { method, url } of all.filter(({ url }) => !PUBLIC.has(url) && url !== '/v1/events')) {
     t.equal((await app.ask(method, pathOf(url), { key: 'events' })).status, 403, `${method} ${url}`)
   }
-  for (const { method, url } of all.filter(({ method }) => method !== 'GET')) {
+  // A preview keeps nothing: whoever may read may ask for one.
+  for (const { method, url } of all.filter(({ method, url }) => method !== 'GET' && !url.endsWith('/preview'))) {
     t.equal((await app.ask(method, pathOf(url), { key: 'reader', body: {} })).status, 403, `${method} ${url}`)
   }
 })
@@ -133,7 +138,7 @@ t.test('fields of the main answers', async t => {
   t.strictSame(Object.keys(delivery.event as Body), ['id', 'source', 'type', 'source_id', 'time', 'received_at', 'data'])
   t.strictSame(Object.keys((delivery.calls as Body[])[0] as Body), ['number', 'lane', 'reserved_at', 'settled_at', 'request', 'status', 'answer', 'outcome', 'provider_message_id'])
   const { body: shop } = await app.ask('GET', '/v1/shops/acme.example')
-  t.strictSame(Object.keys(shop), ['id', 'name', 'domain', 'plan', 'active', 'channels', 'connections'])
+  t.strictSame(Object.keys(shop), ['id', 'name', 'domain', 'plan', 'active', 'status', 'status_at', 'warnings', 'channels', 'connections'])
   t.strictSame(Object.keys((shop.connections as Body[])[0] as Body), ['id', 'provider', 'connection', 'auth', 'account_id', 'account_name', 'status', 'reason', 'settings', 'ready', 'set_up', 'secrets'])
   t.strictSame(((shop.connections as Body[])[0] as Body).secrets, { api_key: `…${(app.env.ACME_KEY as string).slice(-4)}` })
 })
