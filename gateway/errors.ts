@@ -58,6 +58,8 @@ export const CODES = {
   GW_EVENT_CONFLICT: { status: 409, fix: 'Use a new id for a new event; this id was used for another one.' },
   GW_CONFLICT: { status: 409, fix: 'Read it again; its state does not allow this.' },
   GW_TOO_OFTEN: { status: 429, fix: 'Wait a minute; a shop may give credentials, check customers and send test events five times a minute each.' },
+  GW_RATE_LIMITED: { status: 429, fix: 'Send it again after Retry-After; from pages so much is taken of one address, phone and shop.' },
+  GW_STOREFRONT_TOKEN: { status: 401, fix: 'Send the shop\'s storefront token as X-Storefront-Token; it is made by POST /v1/shops/{shop}/waitlist/storefront-token.' },
   GW_PLAN_TOO_LOW: { status: 403, fix: 'Choose a provider that the shop\'s plan includes, or raise the plan.' },
   GW_COMING_SOON: { status: 403, fix: 'Choose another provider; this one is announced only.' },
   GW_INTERNAL: { status: 500, fix: 'Look the request id up in the log; it is a fault of the gateway.' },
@@ -77,12 +79,15 @@ export class GatewayError extends Error {
   readonly statusCode: number
   /** Faults of a request, field by field; shown to the caller. */
   readonly details: readonly unknown[]
+  /** Seconds until it may be done again, where that is known. */
+  readonly retryAfterS: number | null
 
-  constructor (code: Code, message: string, options: { cause?: unknown, details?: readonly unknown[] } = {}) {
+  constructor (code: Code, message: string, options: { cause?: unknown, details?: readonly unknown[], retryAfterS?: number } = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
     this.statusCode = CODES[code].status
     this.details = options.details ?? []
+    this.retryAfterS = options.retryAfterS ?? null
   }
 }
 

@@ -36,7 +36,7 @@ export function createHttp (options: HttpOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) => {
     const known = asGatewayError(error as FastifyError)
     if (known.code === 'GW_INTERNAL') options.onError(error, request.id)
-    const retryAfterS = RETRY_AFTER_S[known.code] ?? (known.statusCode === 503 ? 1 : undefined)
+    const retryAfterS = known.retryAfterS ?? RETRY_AFTER_S[known.code] ?? (known.statusCode === 503 ? 1 : undefined)
     if (retryAfterS !== undefined) void reply.header('retry-after', String(retryAfterS))
     if (known.code === 'GW_UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer')
     return reply.code(known.statusCode).send(errorBody(known, request.id))

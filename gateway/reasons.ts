@@ -12,6 +12,7 @@ export const REASONS = {
   crashed_gateway: 'Preparing this message stopped the gateway three times; it was set aside.',
   deferred: 'The message waits for a better time.',
   queue_full: '{provider} has too many messages waiting; this one goes out as soon as there is room.',
+  product_unavailable: 'The product is not published; the message waits until it can be bought.',
   quiet_hours: 'It is a quiet hour where the customer is; the message waits until it is over.',
   looking_up: 'We are asking {provider} whether the customer may be texted; it goes on as soon as we know.',
   opt_in_pending: 'The customer has not answered {provider}\'s opt-in yet; the message waits for it.',
@@ -73,6 +74,11 @@ export const REASONS = {
   no_common_hour: 'The customer may be in so many time zones that there is no hour at which it is daytime in all of them.',
   time_zone_unknown: 'We do not know what time it is where the customer is; set a time zone for the shop.',
   redacted: 'The customer\'s data were erased, as asked for; nothing is sent.',
+  sold_out: 'The product has sold out again; the customer goes on waiting.',
+  bought_since: 'The customer has bought the product since.',
+  unsubscribed: 'The customer does not wait for the product any more.',
+  no_consent: 'The customer signed up without agreeing to be texted.',
+  wave_stopped: 'Sending was stopped by hand; the customer goes on waiting.',
 
   // expired
   expired: 'Waiting took too long for this kind of message.',

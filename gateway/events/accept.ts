@@ -15,7 +15,7 @@ const EVENT_CAP_BYTES = 64 * 1024
 /** Events of a batch that are looked at in one go; then others have their turn, a webhook above all. */
 const GO = 50
 /** Statements that make a job due. */
-const JOB = /^put_(background_)?job/
+const JOB = /(^|_)put_(background_)?job/
 
 /** What became of one event. `error` only where it was refused. */
 export interface Receipt {
