@@ -112,7 +112,7 @@ t.test('campaigns and the bench load no test framework: it would end them after 
     seen.add(path)
     return imports({ path, text: source.text.replaceAll(/^import type .*$/gm, '').replaceAll(/\bimport\(/g, 'later(') }).flatMap(({ to }) => to === 'tap' ? [path] : load(to))
   }
-  const roots = [...all.keys()].filter(path => /^test\/(campaign|bench)\/run\.ts$|\.test-kill\.ts$/.test(path))
+  const roots = [...all.keys()].filter(path => /^test\/(campaign|bench)\/run\.ts$|\.test-(kill|campaign|bench)\.ts$/.test(path))
   t.ok(roots.length >= 2)
   t.strictSame(roots.flatMap(load), [])
 })

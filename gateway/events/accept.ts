@@ -210,8 +210,9 @@ export class Door {
     }
     const entered: Entered[] = []
     const made: Admitted[] = []
+    const known = await this.#known(admitted)
     for (const one of admitted) {
-      const seen = await this.#seen(one)
+      const seen = known.has(identityOf(one)) ? await this.#seen(one) : null
       if (seen === null) made.push(one)
       entered.push(seen ?? { eventId: one.eventId, receipt: acceptedOf(one) })
     }
@@ -227,6 +228,17 @@ export class Door {
   #refused (item: unknown, receipt: Receipt): { refused: Receipt } {
     this.#o.onReceipt(this.#typeOf(item), 'refused')
     return { refused: receipt }
+  }
+
+  /** Identities of those that came before: one question for all of a shop and source. */
+  async #known (admitted: readonly Admitted[]): Promise<ReadonlySet<string>> {
+    const known = new Set<string>()
+    for (const those of Map.groupBy(admitted, ({ shopKey, event }) => `${shopKey} ${event.source}`).values()) {
+      const { shopKey, event } = those[0] as Admitted
+      const rows = await this.#o.store.read('known_identities', { shop_key: shopKey, source: event.source, source_ids: JSON.stringify(those.map(({ event: { id } }) => id)) })
+      for (const row of rows) known.add(identityOf({ shopKey, event: { source: event.source, id: String(row.source_id) } }))
+    }
+    return known
   }
 
   /** Null where the identity is new. The same event is a duplicate, another one under its id is a conflict. */
@@ -252,6 +264,8 @@ export class Door {
 function byKind (admitted: readonly Admitted[]): Step[] {
   return [...admitted.map(({ steps }) => steps[0] as Step), ...admitted.flatMap(({ steps }) => steps.slice(1))]
 }
+
+function identityOf ({ shopKey, event: { source, id } }: { shopKey: number, event: Pick<GatewayEvent, 'source' | 'id'> }): string { return JSON.stringify([shopKey, source, id]) }
 
 /** A character has at most three bytes of UTF-8 per unit of its length, so most need not be counted. */
 function tooLarge (text: string): boolean { return text.length * 3 > EVENT_CAP_BYTES && Buffer.byteLength(text) > EVENT_CAP_BYTES }

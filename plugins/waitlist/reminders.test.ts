@@ -3,7 +3,7 @@
 import t from 'tap'
 import { fakeRuntime } from '../../test/helpers/fake-runtime.ts'
 import { until, type App } from '../../test/helpers/app.ts'
-import { API, idOf, inState, several, signUps, startWaitlist, stock, waits, waves } from './waves.test-world.ts'
+import { API, idOf, inState, jam, jammed, several, signUps, startWaitlist, stock, waits, waves } from './waves.test-world.ts'
 
 t.jobs = 2
 const DAY_MS = 24 * 3_600_000
@@ -50,11 +50,12 @@ t.test('F5: sold out by then, it is dropped; and so it is where it sells out bef
   await stock(app, 9, { variant: '8002' })
   await until(async () => await inState(app, 3) === 3)
   await stock(app, 0)
-  await app.fault('courier', { kind: 'status', status: 429, headers: { 'retry-after': '300' } })
+  await jam(app)
   runtime.setClock(DAY_MS + 60_000)
   await until(async () => (await signUps(app, 'reminder is not null')).length === 3)
   t.strictSame((await signUps(app, 'variant = \'8001\'')).map(({ reminder, reminder_reason: reason }) => [reminder, reason]), [['dropped', 'sold_out'], ['dropped', 'sold_out']])
   t.match((await signUps(app, 'variant = \'8002\'')), [{ reminder: 'made' }])
+  await jammed(app)
   await stock(app, 0, { variant: '8002', at: runtime.now() })
   await app.heal('courier')
   runtime.skip(330_000)

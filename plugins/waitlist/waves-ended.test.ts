@@ -1,17 +1,14 @@
 // F3, F4: waves that sell out or are stopped half-way, and what is sent by hand.
 
 import t from 'tap'
-import { CONFIG, until, type App } from '../../test/helpers/app.ts'
+import { CONFIG, until } from '../../test/helpers/app.ts'
 import { fakeRuntime } from '../../test/helpers/fake-runtime.ts'
-import { alerted, API, idOf, inState, range, several, signUpData, signUps, soon, startWaitlist, stock, waits, waves } from './waves.test-world.ts'
+import { alerted, API, idOf, inState, jam, jammed, range, several, signUpData, signUps, soon, startWaitlist, stock, waits, waves } from './waves.test-world.ts'
 
 t.jobs = 2
 const HOUR_MS = 3_600_000
 /** Longer than the jam, and shorter than a lease. */
 const JAM_MS = 330_000
-
-/** Nothing gets through for five minutes. */
-const jam = (app: App): Promise<void> => app.fault('courier', { kind: 'status', status: 429, headers: { 'retry-after': '300' } })
 
 t.test('F3: sold out half-way, nothing more is sent; who was not told waits again, and is the first of the next restock', async t => {
   const runtime = fakeRuntime()
@@ -53,6 +50,7 @@ t.test('F3, #91: who bought, was removed or is gone since the alert was made is 
   await jam(app)
   await stock(app, 50)
   await until(async () => await inState(app, 2) === 4)
+  await jammed(app)
   await app.post({ id: 'order', type: 'order.placed', shop: 'acme.example', data: { customer: { name: '', country: 'US', id: 'c0' }, order: { id: '1', name: '#1', number: 1 }, lines: [{ product_id: '7001', quantity: 1 }] } })
   await app.query(`update waitlist_signups set state = 5, reason = 'removed' where id = '${idOf(1)}'`)
   await app.query(`delete from waitlist_signups where id = '${idOf(2)}'`)

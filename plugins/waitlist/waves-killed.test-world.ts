@@ -36,6 +36,7 @@ export async function killWaves ({ dir, seed, kills, many, batched, sql, on }: K
   const random = seeded(seed)
   const standIn = await startStandIn({ latencyMs: () => 5 + random() * 20 })
   const type = (name: string): object => ({ schema: join(ROOT, 'schemas/events', `${name}.schema.json`) })
+  const message = (name: string, kind: string): object => ({ ...type(name), channel: 'sms', setup_group: 'back_in_stock', kind, expires_after: '24h', person: '/customer/phone' })
   const gateway = await startWorld({
     dir, standIn, ...on,
     providers: [{ id: 'repeats', uncertain: 'repeat', concurrency: 8, windows: [{ max: 200, perMs: 1000 }] }],
@@ -43,7 +44,7 @@ export async function killWaves ({ dir, seed, kills, many, batched, sql, on }: K
     more: {
       config: { plans: { pro: ['batches'] }, sources: { waitlist: { path: import.meta.dirname, options: {} } } },
       types: {
-        'back_in_stock.reminder': { ...type('back_in_stock.reminder'), channel: 'sms', setup_group: 'back_in_stock', kind: 'marketing', expires_after: '24h', person: '/customer/phone' },
+        'back_in_stock.reminder': message('back_in_stock.reminder', 'marketing'), 'waitlist.joined': message('waitlist.joined', 'sync'),
         'stock.changed': type('stock.changed'), 'product.updated': type('product.updated'), 'order.placed': type('order.placed')
       },
       env: {}

@@ -53,6 +53,17 @@ export function several (count: number, more: Partial<SignUp> = {}): SignUp[] {
 
 export function idOf (n: number): string { return `sgn_${String(n).padStart(4, '0')}` }
 
+/** Nothing gets through for five minutes. */
+export function jam (app: App): Promise<void> { return app.fault('courier', { kind: 'status', status: 429, headers: { 'retry-after': '300' } }) }
+
+/** Resolves when the provider has refused a message, and none is on its way any more. */
+export async function jammed (app: App): Promise<void> {
+  await until(async () => {
+    const [seen] = await app.query('select sum(case when reason = \'rate_limited\' then 1 else 0 end) as refused, count(owner) as working from deliveries')
+    return Number(seen?.refused) > 0 && Number(seen?.working) === 0
+  })
+}
+
 let told = 0
 
 /** Tells what is in stock now, in all; each time later than before. */

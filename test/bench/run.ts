@@ -9,9 +9,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { canPin, type Listening } from '../helpers/gateway-process.ts'
 import { type Figure, fsyncP50Ms, type Kind, load, median, memoryOf, type Provider, ratioFigure, SHOP, startMeasured, startProvider, Workspace } from './parts.ts'
+import { broughtAlong } from './brought.ts'
 import { compareStores } from './stores.ts'
 
-const { values: flags } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: 'a,b,c,d,e,f,g' }, runs: { type: 'string' } } })
+const { values: flags } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: 'a,b,c,d,e,f,g,h' }, runs: { type: 'string' } } })
 const RUNS = Number(flags.runs ?? (flags.quick ? 1 : 5))
 const SECONDS = flags.quick ? 3 : 4
 const WARM_UP_S = 1
@@ -169,6 +170,7 @@ try {
   await provider.kill('SIGKILL')
   if (wanted.includes('d')) figures.push(...await figureD())
   if (['e', 'f', 'g'].some(figure => wanted.includes(figure))) figures.push(...await compareStores(wanted, { runs: RUNS, quick: flags.quick, workspace }))
+  if (wanted.includes('h')) figures.push(...await broughtAlong({ quick: flags.quick, folder: () => workspace.folder() }))
 } finally {
   workspace.remove()
 }

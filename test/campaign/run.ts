@@ -1,9 +1,9 @@
 // npm run test:campaign: the long versions of what test/e2e, test/faults and test/removal run in short. One line per run; the seed repeats it.
 //
 //   npm run test:campaign -- --seed 7      other randomness
-//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, refresh, takeover, backlog, clock, setup, simulation or removal (each provider removed in turn, with the whole suite)
+//   npm run test:campaign -- --only kill   kill, failpoints, power, order, io, windows, fair, faults, switch, disk, lock, overload, stop, scarce, database, instances, account, consumers, refresh, takeover, backlog, clock, setup, brought (what plugins bring along), simulation or removal (each provider removed in turn, with the whole suite)
 //   npm run test:campaign -- --kills 200   the longest version of kill; 20 without it
-//   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog, clock and setup on PostgreSQL
+//   npm run test:campaign -- --store postgres   kill, failpoints, switch, backlog, clock, setup and brought on PostgreSQL
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,7 @@ import { hasStrace } from '../helpers/strace.ts'
 import { removeEach } from '../removal/run.ts'
 import { LOAD_POINTS } from '../failpoints/points.ts'
 import { judgeNeighbours, judgeOutage, judgeSwitch, neighbours, outage, switchQueues } from './backlog.ts'
+import { broughtAlong } from './brought.ts'
 import { hasFaketime, judgeClock, setTheClock } from './clock.ts'
 import { shareAnAccount } from './fair.ts'
 import { killAtPoints } from './failpoints.ts'
@@ -39,7 +40,7 @@ import { switchFaults, switchLine, switchToAndFro } from './switch.ts'
 import { lineOf, some, type Verdict } from './trial.ts'
 import { BURST, fillWindows, STEADY, type WindowsReport } from './windows.ts'
 
-const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,refresh,takeover,backlog,clock,setup,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
+const { values: flags } = parseArgs({ options: { seed: { type: 'string', default: '1' }, only: { type: 'string', default: 'kill,failpoints,power,order,io,windows,fair,faults,switch,disk,lock,overload,stop,scarce,database,instances,account,consumers,refresh,takeover,backlog,clock,setup,brought,simulation,removal' }, kills: { type: 'string', default: '20' }, store: { type: 'string', default: 'sqlite' } } })
 const SEED = Number(flags.seed)
 const KILLS = Number(flags.kills)
 const WINDOW_RUNS = 5
@@ -185,6 +186,9 @@ if (wanted.includes('backlog')) {
 if (wanted.includes('clock')) {
   if (hasFaketime) await run('the clock is set', async dir => judgeClock(await setTheClock({ dir, seed: SEED, forMs: CLOCK_MS, ...await place() })))
   else console.log('skipped clock: libfaketime is needed')
+}
+if (wanted.includes('brought')) {
+  for (const { name, run: trial } of await broughtAlong()) await run(name, async dir => await trial({ dir, seed: SEED, kills: KILLS, ...await place() }))
 }
 if (wanted.includes('setup')) {
   for (const { name, kills } of await setupKills()) {

@@ -142,6 +142,7 @@ async function units (t: Test, open: Open): Promise<void> {
     t.strictSame([inserted?.changes, made?.changes], [0, 0])
     const [known] = await store.read('event_by_identity', { shop_key: at.shopKey, source: '/test', source_id: 'same' })
     t.match(known, { event_key: first.eventKey, data: '{"a":1}', digest: null })
+    t.strictSame(await store.read('known_identities', { shop_key: at.shopKey, source: '/test', source_ids: '["same","new"]' }), [{ source_id: 'same' }])
     const elsewhere = eventOf(store, at, { sourceId: 'same', source: '/other' })
     t.equal((await store.commit(elsewhere.steps))[0]?.changes, 1, 'the same id of another source is another event')
   })

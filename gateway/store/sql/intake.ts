@@ -23,6 +23,9 @@ export const intake = (d: Dialect) => ({
     select event_key, id, type, data, digest from events
     where shop_key = :shop_key and source = :source and source_id = :source_id`,
 
+  known_identities: `
+    select source_id from events where shop_key = :shop_key and source = :source and source_id in ${d.listed('source_ids', 'text')}`,
+
   deliveries_of_event: `
     select d.id, d.state, d.reason, d.due_at, q.provider, q.held_reason, a.held_reason as account_held, a.provider as account_provider
     from deliveries d join queues q on q.queue_key = d.queue_key left join accounts a on a.account_key = case when d.state = 1 then q.account_key else coalesce(d.account_key, q.account_key) end
