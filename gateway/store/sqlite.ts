@@ -73,8 +73,9 @@ function resultCode (error: unknown): number { return ((error as { errcode?: num
 
 function open (path: string, synchronous: SqliteConfig['synchronous']): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_MS })
+  // What is deleted or emptied is overwritten wherever its page is written anyway: somebody asked for it to be gone.
   // FULL: an accepted event survives a power cut. 16 MiB of cache, the rest is the page cache's; the log is folded back every 48 MiB.
-  db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma cache_size = -16384; pragma wal_autocheckpoint = 12000; pragma temp_store = memory`)
+  db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma cache_size = -16384; pragma wal_autocheckpoint = 12000; pragma temp_store = memory; pragma secure_delete = fast`)
   return db
 }
 
@@ -142,9 +143,9 @@ class SqliteStore implements Store, Extensible {
   }
 
   async extend (extension: StoreExtension): Promise<void> {
-    const { prefix } = extension
-    const version = Number(this.#db.prepare('select version from extensions where prefix = ?1').get(prefix)?.version ?? 0)
+    const { prefix, migrations: folder } = extension
     try {
+      const version = folder === null ? 0 : Number(this.#db.prepare('select version from extensions where prefix = ?1').get(prefix)?.version ?? 0)
       for (const migration of newer(extension, 'sqlite', version)) {
         this.#db.exec(`begin immediate; ${migration.sql}; insert into extensions (prefix, version) values ('${prefix}', ${migration.version}) on conflict (prefix) do update set version = excluded.version; commit`)
       }

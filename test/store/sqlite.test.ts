@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
-import type { Row, Store } from '../../gateway/contract.ts'
+import type { Extensible, Row, Store } from '../../gateway/contract.ts'
 import { migrations } from '../../gateway/store/migrate.ts'
 import { openSqlite } from '../../gateway/store/sqlite.ts'
 import { positional, STATEMENTS } from '../../gateway/store/statements.ts'
@@ -14,22 +14,17 @@ import { tempDir } from '../helpers/tmp.ts'
 
 const FAILED = { code: 'GW_STORE_FAILED' }
 
-function open (t: Test, path = join(tempDir(t), 'gateway.db')): { store: Store, path: string } {
+function open (t: Test, path = join(tempDir(t), 'gateway.db')): { store: Store & Extensible, path: string } {
   const store = openSqlite({ path, now: () => NOW })
   t.teardown(() => store.close())
   return { store, path }
 }
 
 /** Asks the store's own connection, which no other one can look into. */
-async function pragma (store: Store, text: string): Promise<Row> {
+async function pragma (store: Store & Extensible, text: string): Promise<Row> {
   const name = `test: ${text}`
-  const statements = STATEMENTS as Record<string, string>
-  statements[name] = `pragma ${text}`
-  try {
-    return (await store.read(name, {}))[0] as Row
-  } finally {
-    delete statements[name]
-  }
+  await store.extend({ prefix: 'test: ', migrations: null, statements: () => ({ [name]: `pragma ${text}` }) })
+  return (await store.read(name, {}))[0] as Row
 }
 
 /** Another connection to the same file. */
@@ -45,6 +40,18 @@ t.test('an accepted event survives a power cut: the log is written ahead, and ev
   t.match(await pragma(store, 'synchronous'), { synchronous: 2 })
   t.match(await pragma(store, 'foreign_keys'), { foreign_keys: 1 })
   t.ok(existsSync(`${path}-wal`))
+})
+
+t.test('#92: what was erased is not in the file any more, once its log is folded back', async t => {
+  const { store, path } = open(t)
+  const at = await place(store)
+  await Promise.all(Array.from({ length: 50 }, () => put(store, at, { data: JSON.stringify({ phone: '+12015550123' }) })))
+  await pragma(store, 'wal_checkpoint(truncate)')
+  t.match(readFileSync(path, 'latin1'), /\+12015550123/)
+  await store.extend({ prefix: 'test: ', migrations: null, statements: () => ({ 'test: erase': 'update events set data = null' }) })
+  await store.commit([{ name: 'test: erase', params: {} }])
+  await pragma(store, 'wal_checkpoint(truncate)')
+  t.notMatch(readFileSync(path, 'latin1'), /\+12015550123/)
 })
 
 t.test('the file is whole after work, by SQLite\'s own word', async t => {
