@@ -892,6 +892,8 @@ export interface SourceContext {
   /** Clear text, each one or several, in rotation; never logged. */
   secrets: Record<string, string[]>
   publicUrl: string | null
+  /** How long what is over is kept: `retention.payload`. */
+  payloadMs: number
   /** Where its own sandbox.ts is played; null where the sandbox is off, or it has none. */
   sandboxUrl: string | null
   now (): number

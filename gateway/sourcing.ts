@@ -112,6 +112,7 @@ function contextOf ({ id, dir, options }: LoadedSource, named: ReadonlySet<strin
     secrets: Object.fromEntries(Object.entries(secrets).map(([name, several]) => [name, several.map(secret => secret.reveal())])),
     get publicUrl () { return parts.publicUrl() },
     sandboxUrl: parts.sandboxUrl === null || !isPlayed(dir) ? null : `${parts.sandboxUrl}/${id}`,
+    payloadMs: config.retention.payloadMs,
     now: runtime.now,
     mono: runtime.mono,
     random: runtime.random,

@@ -5,6 +5,7 @@ import { check } from './check.ts'
 import { OPTIONS } from './options.ts'
 import { orderPlaced } from './orders.ts'
 import { runReminders } from './reminders.ts'
+import { runRetention } from './retention.ts'
 import { settingsRoutes } from './settings.ts'
 import { statements } from './statements.ts'
 import { productUpdated, stockChanged, WAVE_JOB } from './stock.ts'
@@ -13,6 +14,7 @@ import * as signups from './signups/index.ts'
 import { waveRoutes } from './waves-api.ts'
 
 const REMINDERS = 'waitlist_reminders'
+const RETENTION = 'waitlist_retention'
 
 export default defineSource({
   id: 'waitlist',
@@ -22,8 +24,8 @@ export default defineSource({
   routes: signups.routes,
   privacy: signups.privacy,
   consumes: { 'waitlist.joined': signups.consumesJoined, 'stock.changed': stockChanged, 'product.updated': productUpdated, 'order.placed': orderPlaced },
-  jobs: { [WAVE_JOB]: runWaves, [REMINDERS]: runReminders },
-  recurring: [REMINDERS],
+  jobs: { [WAVE_JOB]: runWaves, [REMINDERS]: runReminders, [RETENTION]: runRetention },
+  recurring: [REMINDERS, RETENTION],
   checks: { 'back_in_stock.alert': check, 'back_in_stock.reminder': check },
   api (app, context) {
     settingsRoutes(app, context)

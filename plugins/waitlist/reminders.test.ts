@@ -77,10 +77,15 @@ t.test('F5: what is chosen counts for those who are alerted from then on; whose 
   await until(async () => (await waves(app)).every(({ state }) => state === 'ended'))
   const [told] = await signUps(app, 'variant = \'8002\' and state = 3')
   const id = told?.id as string
+  await waits(app, [{ id: 'sgn_bounced', n: 9, variant: '8003' }])
+  await stock(app, 9, { variant: '8003' })
+  await until(async () => (await signUps(app, 'variant = \'8003\' and state = 3')).length === 1)
+  await app.query("update deliveries set state = 5, reason = 'number_unknown' where event_key = (select event_key from events where source_id = 'sgn_bounced/alert/1')") // as the carrier's word does
   runtime.setClock(DAY_MS + 60_000)
   await until(async () => (await app.delivery(`${id}/reminder/1`))?.state === 'delivered')
   t.equal((await reminders(app)).length, 1)
-  t.strictSame((await signUps(app, 'reminder is not null')).map(one => one.id), [id])
+  t.strictSame((await signUps(app, 'reminder = \'made\'')).map(one => one.id), [id])
+  t.match(await signUps(app, 'variant = \'8003\''), [{ state: 3, reminder: 'dropped', reminder_reason: 'number_unknown' }])
 })
 
 t.test('F5: a thousand reminders that fall due together all go, page by page', async t => {
@@ -95,4 +100,19 @@ t.test('F5: a thousand reminders that fall due together all go, page by page', a
   const delivered = async (): Promise<number> => Number((await app.query('select count(*) as n from events e join deliveries d on d.event_key = e.event_key where e.type = \'back_in_stock.reminder\' and d.state = 3'))[0]?.n)
   await until(async () => await delivered() === 1100)
   t.strictSame(await app.query('select source_id from events group by source_id having count(*) > 1'), [])
+})
+
+t.test('#93: who waits no longer is forgotten after the term, with the wave; who waits, and who is to be reminded, stays', async t => {
+  const runtime = fakeRuntime()
+  const app = await startWaitlist(t, { runtime })
+  await remindAfter(app, 60)
+  await waits(app, [...several(2), { id: 'sgn_waits', n: 8, variant: '8002' }])
+  await stock(app, 9)
+  await until(async () => await inState(app, 3) === 2)
+  await app.query(`update waitlist_signups set remind_at = null where id = '${idOf(0)}'`)
+  runtime.setClock(31 * DAY_MS)
+  await app.restart()
+  await until(async () => (await signUps(app)).length === 2)
+  t.strictSame((await signUps(app)).map(({ id }) => id).toSorted(), [idOf(1), 'sgn_waits'].toSorted())
+  await until(async () => (await waves(app)).length === 0)
 })

@@ -2,6 +2,7 @@
 
 import type { Row, SourceContext, SourceEvent, SourceJob, SourceShop } from '../../gateway/define.ts'
 import { alertData, toldOf } from './alert.ts'
+import { fateOf } from './sent.ts'
 
 const REMINDER = 'back_in_stock.reminder'
 const PAGE = 500
@@ -25,7 +26,8 @@ async function ofShop (shopKey: number, context: SourceContext): Promise<boolean
   const shop = await context.shopByKey(shopKey)
   if (shop === null) return false
   const rows = await context.read('waitlist_reminders_due', { shop_key: shopKey, now: context.now(), limit: PAGE })
-  const reasons = await Promise.all(rows.map(row => dropped(row, shopKey, context)))
+  const ends = Map.groupBy(await context.read('message_ends', { shop_key: shopKey, source_ids: JSON.stringify(rows.map(({ alert_id: id }) => id)) }), ({ source_id: id }) => id)
+  const reasons = await Promise.all(rows.map(row => dropped(row, ends.get(row.alert_id as string) ?? [], shopKey, context)))
   const drops = Map.groupBy(rows.map((row, i) => ({ row, reason: reasons[i] ?? null })).filter(({ reason }) => reason !== null), ({ reason }) => reason as string)
   if (drops.size > 0) await context.commit([...drops].map(([reason, those]) => ({ name: 'waitlist_unreminded', params: { reason, keys: keysOf(those.map(({ row }) => row)) } })))
   const { room, provider, held } = await context.ahead(shopKey, REMINDER)
@@ -35,14 +37,16 @@ async function ofShop (shopKey: number, context: SourceContext): Promise<boolean
   return rows.length === PAGE && (drops.size > 0 || now.length > 0)
 }
 
-/** Why it is not made; null where it is. */
-async function dropped (row: Row, shopKey: number, context: SourceContext): Promise<string | null> {
+/** Why it is not made; null where it is. `alert`: its messages, as far as they are kept. */
+async function dropped (row: Row, alert: readonly Row[], shopKey: number, context: SourceContext): Promise<string | null> {
   const { state, consent, bought_at: bought, joined_at: joined, total, remind_at: due } = row
   if (state !== 3) return 'unsubscribed'
   if (consent === 0) return 'no_consent'
   if (bought !== null && (bought as number) >= (joined as number)) return 'bought_since'
   if (total !== null && (total as number) < 1) return 'sold_out'
   if ((due as number) < context.now() - STALE_MS) return 'expired'
+  const fate = alert.length === 0 ? null : fateOf(alert)
+  if (fate?.is === 'skipped' || fate?.is === 'returned') return fate.reason // taken first, and failed at the carrier
   return (await context.read('opt_out_of', { shop_key: shopKey, person: row.person as Uint8Array })).length > 0 ? 'opted_out' : null
 }
 

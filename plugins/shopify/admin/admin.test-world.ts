@@ -68,6 +68,7 @@ export async function world (t: Teardown, { options = {}, publicUrl = 'https://g
   }
   const context: SourceContext = {
     id: 'shopify',
+    payloadMs: 30 * 24 * 3_600_000,
     options: { api_version: '2026-10', client_id: 'client_0123456789', subscriptions: 'app', reconcile_minutes: 15, ...options },
     secrets: { client_secret: ['shopify_test_client_secret_0001'] },
     publicUrl,
