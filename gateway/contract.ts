@@ -925,8 +925,8 @@ export interface SourceContext {
   duration (shopKey: number, type: string, messages: number): Promise<number | null>
   /** Messages of events of its own (ids as it gave them, of one shop) that nobody works on just now are not sent: they are rejected with the reason. Returns how many. */
   withdraw (shopKey: number, sourceIds: readonly string[], reason: Reason): Promise<number>
-  /** A step that makes one of its jobs due, no later than that; there is one of each kind and key. */
-  job (kind: string, uniqueKey: string, dueAt: number): Step
+  /** A step that makes one of its jobs due, no later than that; there is one of each kind and key. `background`: nobody waits for it, and it takes what places the others leave; what is there already stays what it was. */
+  job (kind: string, uniqueKey: string, dueAt: number, more?: { background?: boolean }): Step
   /** A job was put: no reason to wait for the next look, here and on other instances. */
   look (): void
   audit (entry: { actor: string, action: string, shop: string | null, subject: string | null }): Step

@@ -120,12 +120,12 @@ function contextOf ({ id, dir, options }: LoadedSource, named: ReadonlySet<strin
     has: name => named.has(name),
     read: async (name, params) => {
       allowed(name)
-      return await store.read(name, LENT.has(name) ? { source: own, ...params } : params)
+      return await store.read(name, LENT.has(name) ? { ...params, source: own } : params)
     },
     commit: async steps => {
       for (const { name } of steps) if (!BUILT.has(name)) allowed(name)
       const results = await store.commit(steps)
-      if (steps.some(({ name }) => name === 'put_job_soon')) look()
+      if (steps.some(({ name }) => JOBS.has(name))) look()
       return results
     },
     person: text => vault.fingerprint('person', text),
@@ -144,7 +144,7 @@ function contextOf ({ id, dir, options }: LoadedSource, named: ReadonlySet<strin
       const items = events.map(({ id: eventId, type, timeAt, data, shop }) => ({ id: eventId, type, shop, time: new Date(timeAt).toISOString(), data }))
       const answer = await parts.door().acceptTogether(items, { mode: 'plain', defaultSource: own, mayUse: () => true }, () => steps)
       if ('refused' in answer) return { is: 'refused', sourceId: answer.refused.id, code: answer.refused.error?.code ?? 'GW_EVENT_INVALID', message: answer.refused.error?.message ?? 'it was refused' }
-      if (steps.some(({ name }) => name === 'put_job_soon')) look()
+      if (steps.some(({ name }) => JOBS.has(name))) look()
       return { is: 'accepted', events: answer.entered.map(({ receipt }) => ({ sourceId: String(receipt.id), status: receipt.error ? 'conflict' : receipt.status })) }
     },
     ahead: async (shopKey, type) => {
@@ -165,7 +165,7 @@ function contextOf ({ id, dir, options }: LoadedSource, named: ReadonlySet<strin
       const [withdrawn] = await store.commit([{ name: 'withdraw_deliveries', params: { shop_key: shopKey, source: own, source_ids: JSON.stringify(sourceIds), reason, now: runtime.now() } }])
       return withdrawn?.changes ?? 0
     },
-    job: (kind, uniqueKey, dueAt) => ({ name: 'put_job_soon', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: uniqueKey, account_key: null, due_at: dueAt, now: runtime.now() } }),
+    job: (kind, uniqueKey, dueAt, { background = false } = {}) => ({ name: background ? 'put_background_job_soon' : 'put_job_soon', params: { job_key: store.nextKey('jobs'), id: runtime.id('job_'), kind, unique_key: uniqueKey, account_key: null, due_at: dueAt, now: runtime.now() } }),
     look: () => {
       store.tell({ jobs: true })
       look()
@@ -188,8 +188,9 @@ function contextOf ({ id, dir, options }: LoadedSource, named: ReadonlySet<strin
   }
 }
 
+const JOBS = new Set(['put_job_soon', 'put_background_job_soon'])
 /** Steps that the context itself builds. */
-const BUILT = new Set(['put_job_soon', 'audit'])
+const BUILT = new Set([...JOBS, 'audit'])
 
 /** A shop's queue for a type, and how many a millisecond it can send at best; null where no provider sends them. */
 async function laneOf (shopKey: number, type: string, { shops, config, providers, store }: SourcingParts): Promise<{ queue: { key: number, provider: string | null }, perMs: number | null, held: string | null }> {

@@ -40,7 +40,13 @@ async function proved (row: Row, { receipt }: StatusNotice, { provider, steps, d
   const now = runtime.now()
   const first = provider.statusPoll?.afterMs[0]
   const reason: Reason = 'accepted_elsewhere'
-  return { ...done, steps: [{ name: 'prove_created', params: { ...at, call_no: row.call_no as number, reason, now, due_at: first === undefined ? null : now + first } }, ...steps] }
+  const proof: Step = { name: 'prove_created', params: { ...at, call_no: row.call_no as number, reason, now, due_at: first === undefined ? null : now + first } }
+  return { ...done, steps: [proof, ...provider.metered ? usageSteps(at.delivery_key) : [], ...steps] }
+}
+
+/** It is counted before what the carrier says of it: it cost something, though it failed there. */
+function usageSteps (deliveryKey: number): Step[] {
+  return [{ name: 'count_usage', params: { delivery_key: deliveryKey } }, { name: 'free_usage', params: { delivery_key: deliveryKey } }]
 }
 
 /** The word itself, and where it is that of a failure, what it means for the delivery and its person. */

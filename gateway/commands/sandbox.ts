@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { GatewayError } from '../errors.ts'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../providers/sandbox.ts'
+import { playedSources } from '../sourcing.ts'
 import type { Run } from './command.ts'
 import { load } from './offline.ts'
 import { stopSignal } from './stop.ts'
@@ -9,12 +10,14 @@ import { stopSignal } from './stop.ts'
 export const sandbox: Run = async call => {
   const { io } = call
   const stopped = stopSignal(io)
-  const { config, providers } = await load(call, true)
+  const { config, providers, sources } = await load(call, true)
   const record = call.text('record')
   const port = call.integer('port') ?? config.sandbox.port
-  const running = await listening({ providers: providers.values(), port, ...(record === undefined ? {} : { recordTo: resolve(io.cwd, record) }) })
-  const urls = Object.fromEntries([...providers.keys()].map(id => [id, `${running.url}/${id}`]))
-  io.stdout.write(call.json ? `${JSON.stringify({ url: running.url, providers: urls })}\n` : `sandbox listening on ${running.url}\n${Object.values(urls).map(url => `  ${url}\n`).join('')}`)
+  const others = playedSources(sources.values())
+  const running = await listening({ providers: [...providers.values(), ...others], port, ...(record === undefined ? {} : { recordTo: resolve(io.cwd, record) }) })
+  const urls = (all: Iterable<{ id: string }>): Record<string, string> => Object.fromEntries([...all].map(({ id }) => [id, `${running.url}/${id}`]))
+  const played = { providers: urls(providers.values()), sources: urls(others) }
+  io.stdout.write(call.json ? `${JSON.stringify({ url: running.url, ...played })}\n` : `sandbox listening on ${running.url}\n${Object.values({ ...played.providers, ...played.sources }).map(url => `  ${url}\n`).join('')}`)
   await stopped
   await running.close()
   return { exit: 0, value: undefined, text: '' }

@@ -121,7 +121,7 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
     case 'go': break
   }
   const type = config.eventTypes[row.type as string]
-  const hour = await hourFor(row, type, provider, scope, options)
+  const hour = hourFor(row, type, provider, scope, options)
   if (hour.is === 'never') return refuse(row, provider, hour.reason, hour.detail, options)
   if (hour.is === 'quiet') return rest(row, 'quiet_hours', hour.detail, Math.min(Math.max(hour.untilAt, now + DEFERRED_AT_LEAST_MS), row.expires_at as number), options)
   if (hour.openForMs !== null) scope.delivery.open_for_s = Math.max(1, Math.floor(hour.openForMs / 1000))
@@ -147,9 +147,9 @@ async function checked (row: Row, account: OpenAccount, provider: Provider, opti
 }
 
 /** Whether it may arrive now where the customer is. What is only recorded reaches nobody. */
-async function hourFor (row: Row, type: EventTypeConfig | undefined, { quietHours }: Provider, { data, connection: { settings } }: MappingScope, { runtime }: PrepareOptions): Promise<Hour> {
+function hourFor (row: Row, type: EventTypeConfig | undefined, { quietHours }: Provider, { data, connection: { settings } }: MappingScope, { runtime }: PrepareOptions): Hour {
   if (!type || !quietHours || row.record_only === 1) return { is: 'open', openForMs: null }
-  return await hourOf(quietHours, { kind: type.kind, settings, data, now: runtime.now(), random: runtime.random() })
+  return hourOf(quietHours, { kind: type.kind, settings, data, now: runtime.now(), random: runtime.random() })
 }
 
 function messageOf (row: Row, { shop }: ShopState, { data, event }: MappingScope): Message {
@@ -244,9 +244,9 @@ function rest (row: Row, reason: Reason | null, detail: string | null, dueAt: nu
   return { steps: [released(row, { state: row.state as number, reason, detail, due_at: dueAt, finished_at: null }), dueStep(row, dueAt, runtime.now())] }
 }
 
-/** What is being sent just now may take what is left of its shop's month, or give it back. */
+/** What is being sent just now may take what is left of its shop's month, or give it back. What an earlier claim of it kept, two would wait for of each other. */
 export function noRoomYet (row: Row, { runtime }: Pick<PrepareOptions, 'runtime'>): Ended {
-  return rest(row, 'deferred', null, runtime.now() + MONTH_AGAIN_MS, { runtime })
+  return { steps: [...rest(row, 'deferred', null, runtime.now() + MONTH_AGAIN_MS, { runtime }).steps, { name: 'free_usage', params: { delivery_key: row.delivery_key as number } }] }
 }
 
 /** Nothing is to be done about it any more. */

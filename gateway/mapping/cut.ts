@@ -32,7 +32,14 @@ export function besideLinks (truncateWords: Filter): Filter {
 }
 
 function marked (text: string, mark: string): string {
-  return mark !== '' && /https?:\/\/\S+$/i.test(text) ? `${text} ${mark}` : text + mark
+  return mark !== '' && /https?:\/\/\S/i.test(lastWord(text)) ? `${text} ${mark}` : text + mark
+}
+
+/** Looked for from its end: a pattern would begin anew at each link of a text that is full of them. */
+function lastWord (text: string): string {
+  let from = text.length
+  while (from > 0 && /\S/.test(text[from - 1] as string)) from--
+  return text.slice(from)
 }
 
 function textOf (value: unknown): string | null {

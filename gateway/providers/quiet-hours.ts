@@ -99,7 +99,7 @@ function zoneOf (text: unknown): string | null { return typeof text === 'string'
 function isZone (text: string): boolean {
   try {
     void new Intl.DateTimeFormat('en', { timeZone: text })
-    return !/^[+-]/.test(text) // a fixed offset keeps no summer time
+    return /^[a-z][!-~]*$/i.test(text) // a fixed offset keeps no summer time
   } catch {
     return false
   }

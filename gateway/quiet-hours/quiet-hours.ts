@@ -26,11 +26,11 @@ export type Hour =
   | { is: 'quiet', untilAt: number, detail: string }
   | { is: 'never', reason: 'no_common_hour' | 'time_zone_unknown', detail: string }
 
-export async function hourOf (quiet: QuietHours, { kind, settings, data, now, random }: QuietFacts): Promise<Hour> {
+export function hourOf (quiet: QuietHours, { kind, settings, data, now, random }: QuietFacts): Hour {
   const hours = quiet.kinds(settings).includes(kind) ? quiet.hours(settings) : null
   if (hours === null) return { is: 'open', openForMs: null }
   const recipient = { timeZone: valueAt(data, quiet.at.timeZone), phone: valueAt(data, quiet.at.phone), country: valueAt(data, quiet.at.country) }
-  const zones = await zonesOf(recipient, quiet.zone(settings))
+  const zones = zonesOf(recipient, quiet.zone(settings))
   if (zones === null) return { is: 'never', reason: 'time_zone_unknown', detail: 'Neither the event nor the phone number tells it, and no time zone is set for the shop.' }
   const stricter = quiet.stricter.filter(rule => fits(rule, recipient))
   const spans = spansOf(zones.names, hours, stricter, now)

@@ -24,6 +24,7 @@ export function orderJobs (lookUpsOf: (context: SourceContext) => LookUps, read:
       const work = workOf(received, context, lookUpsOf)
       const result = isRefused(work) ? work : await read(work)
       if (result.is !== 'events') return null
+      if (await rowOf(uniqueKey, context) === null) return null // erased while somebody was asked: nothing of it may come back
       const confirmed = result.events.filter(({ type }) => type === 'preorder.confirmed').map(event => ({ ...event, shop: String(received.shop) }))
       if (confirmed.length > 0) await context.accept(confirmed, [])
       const looked = Number(cursor ?? 0) + 1

@@ -91,6 +91,24 @@ t.test('F6: an order whose plan nobody could tell is looked at again by itself, 
   t.strictSame(other.jobs, [], 'what is known is not looked at again')
 })
 
+t.test('F6: an order that is erased while its plan is asked about does not come back', async t => {
+  let erase = false
+  const fake = start(t)
+  const lookUps: LookUps = {
+    ...NOBODY,
+    async sellingPlans () {
+      if (erase) fake.db.exec('update inbox set body = null')
+      return new Map([[PLAN, PREORDER]])
+    }
+  }
+  const row = rowOf('orders/create', orderOf(o => { o.line_items = [o.line_items[0] as Json] }))
+  await fake.work(row)
+  const job = orderJobs(() => lookUps, work => newOrder(work, [])).shopify_order
+  erase = true
+  t.equal(await job({ uniqueKey: row.id, attempts: 1, cursor: null }, fake.context), null)
+  t.strictSame(fake.entered.map(({ type }) => type), ['order.placed'])
+})
+
 t.test('an order in which nothing depends on a plan asks nobody', async t => {
   const { asked, lookUps } = plansOf({})
   await start(t, { lookUps }).work(rowOf('orders/create', orderOf(o => { o.line_items = [o.line_items[1] as Json, o.line_items[2] as Json] })))

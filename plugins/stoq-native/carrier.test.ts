@@ -69,6 +69,8 @@ t.test('a call-back that overtakes the answer waits for it; one for a message wh
   const proved = await alert('proved')
   t.match(await becomes(proved, isDelivered), { reason: 'accepted_elsewhere', provider_message_id: /^SM/, attempts: 1, carrier: { status: 'sent' } })
   t.equal((await texted()).length, 3, 'each was made once')
+  t.match((await app.ask('GET', '/v1/shops/acme.example/usage')).body, { providers: [{ provider: 'stoq-native', messages: 3, under_way: { messages: 0 } }] }, 'E4: and each is counted, whoever proved it')
+  t.strictSame(await app.query('select * from usage_reserved'), [])
   t.strictSame([...new Set((await settled(5)).map(({ state }) => state))], ['done'])
 })
 

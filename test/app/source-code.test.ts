@@ -35,7 +35,7 @@ export default defineSource({
   api (app, context) {
     app.get('/', { config: { scope: 'shops:read' } }, async request => ({ shop: context.shopOf(request).id, caller: context.callerOf(request), rows: await context.read('tally_list', { shop_key: context.shopOf(request).key }) }))
     app.post('/make', { config: { scope: 'shops:write' }, schema: SCHEMA }, async request => context.accept(request.body.events.map(event => ({ ...event, shop: context.shopOf(request).id, timeAt: context.now() })), [{ name: 'tally_mark', params: { name: 'Made' } }]))
-    app.post('/withdraw', { config: { scope: 'shops:write' }, schema: SCHEMA }, async request => ({ ahead: await context.ahead(context.shopOf(request).key, 'preorder.confirmed'), withdrawn: await context.withdraw(context.shopOf(request).key, request.body.ids, 'expired'), ends: await context.read('message_ends', { shop_key: context.shopOf(request).key, source_ids: JSON.stringify(request.body.ids) }) }))
+    app.post('/withdraw', { config: { scope: 'shops:write' }, schema: SCHEMA }, async request => ({ ahead: await context.ahead(context.shopOf(request).key, 'preorder.confirmed'), withdrawn: await context.withdraw(context.shopOf(request).key, request.body.ids, 'expired'), ends: await context.read('message_ends', { shop_key: context.shopOf(request).key, source_ids: JSON.stringify(request.body.ids), ...request.body.more }) }))
     app.post('/steal', { config: { scope: 'shops:write' }, schema: SCHEMA }, async () => context.read('shop', { id: 'x' }))
     app.get('/sealed', { config: { scope: 'shops:read' } }, async () => ({ same: context.open(context.seal('abc', 'here'), 'here'), other: context.open(context.seal('abc', 'here'), 'there') }))
   }
@@ -113,6 +113,9 @@ t.test('what it made and nobody works on it can withdraw; what was sent stays se
   await until(async () => (await app.received('courier')).length === 1)
   await until(async () => ((await app.ask('GET', '/v1/deliveries')).body.items as Body[]).every(({ state }) => state === 'delivered'))
   t.match((await app.ask('POST', '/v1/shops/acme.example/tally/withdraw', { body: { ids: ['w-1', 'no-such'] } })).body, { withdrawn: 0, ahead: { provider: 'courier', held: null }, ends: [{ source_id: 'w-1', state: 3 }] })
+  await app.post(anEvent('theirs'))
+  const [row] = await app.query('select source from events where source_id = \'theirs\'')
+  t.strictSame((await app.ask('POST', '/v1/shops/acme.example/tally/withdraw', { body: { ids: ['theirs'], more: { source: String(row?.source) } } })).body.ends, [], 'of events that others made it reads nothing')
 })
 
 t.test('a kind of job whose source is gone waits until it is there again', async t => {

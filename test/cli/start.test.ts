@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { writeFolder } from '../helpers/providers.ts'
 import { cli, CLI, environment, project } from './cli.ts'
 
 interface Running { child: ChildProcess, first: Record<string, string>, out: string[], err: string[], said (text: RegExp): Promise<void> }
@@ -90,4 +91,19 @@ t.test('the sandbox runs alone, and records what it receives', async t => {
   child.kill('SIGINT')
   t.strictSame(await exited, [0, null])
   t.match(readFileSync(join(dir, 'requests.jsonl'), 'utf8'), '/api/events')
+})
+
+t.test('the sandbox that runs alone plays what sources speak to as well: a gateway elsewhere asks it by sandbox.url', async t => {
+  const dir = project(t, text => `${text}\nsources: { bell: { path: sources/bell } }\n`)
+  writeFolder(join(dir, 'sources/bell'), {
+    'index.ts': 'export default { id: \'bell\', events: [] }\n',
+    'sandbox.ts': 'export default app => { app.get(\'/ring\', async () => ({ rung: true })) }\n'
+  })
+  const { child, first } = await running(t, ['sandbox', '--port', '0'], dir)
+  const { providers, sources } = first as unknown as Record<string, Record<string, string>>
+  t.strictSame([Object.keys(providers ?? {}), Object.keys(sources ?? {})], [['courier', 'herald'], ['bell']])
+  t.strictSame(await (await fetch(`${String(sources?.['bell'])}/ring`)).json(), { rung: true })
+  const exited = once(child, 'exit')
+  child.kill('SIGINT')
+  t.strictSame(await exited, [0, null])
 })

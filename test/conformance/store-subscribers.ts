@@ -232,4 +232,17 @@ export async function subscribers (t: Test, open: Open): Promise<void> {
     await soon(NOW + 20)
     t.strictSame([await due(NOW + 2), await due(NOW + 3)], [0, 1])
   })
+
+  await t.test('one that nobody waits for is due as soon, and takes what places the others leave', async t => {
+    const { store } = await open(t)
+    const put = (name: string, uniqueKey: string, dueAt: number) => one(store, name, { job_key: store.nextKey('jobs'), id: `job_${name}_${uniqueKey}_${dueAt}`, kind: 'k', unique_key: uniqueKey, account_key: null, due_at: dueAt, now: NOW })
+    const due = async (now: number) => (await store.read('jobs_are_due', { now, slots: '[]' })).map(({ background }) => Number(background)).toSorted()
+    await put('put_background_job_soon', '1', NOW + 9)
+    await put('put_background_job_soon', '1', NOW + 3)
+    await put('put_background_job_soon', '1', NOW + 20)
+    t.strictSame([await due(NOW + 2), await due(NOW + 3)], [[], [1]])
+    await put('put_job_soon', '2', NOW + 5)
+    await put('put_background_job_soon', '2', NOW + 4)
+    t.strictSame(await due(NOW + 4), [0, 1], 'what is there stays what it was')
+  })
 }

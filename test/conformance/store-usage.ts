@@ -63,6 +63,15 @@ export async function usage (t: Test, open: Open): Promise<void> {
     t.equal((await store.read('list_deliveries', { ...ALL })).length, 3)
   })
 
+  await t.test('what is found out about an earlier call frees nothing that is about to be sent', async t => {
+    const { store } = await open(t)
+    const where = await place(store)
+    const key = await begun(store, where, false)
+    await reserve(store, where, key, 3, 10)
+    await store.commit(ended(key))
+    t.match(await standing(store, where), { counted: 0, reserved: 3 })
+  })
+
   await t.test('a part of a limit is told of once, and written down with it', async t => {
     const { store } = await open(t)
     const where = await place(store)

@@ -87,3 +87,20 @@ t.test('E4: what may have been sent counts for the limit until it is known, thro
   t.match(await next.delivery(other), { detail: /^0 of 3 segments of \d{4}-\d\d are used, 2 more may be, and this message takes 2\.$/ })
   t.strictSame(await counted(next), [])
 })
+
+t.test('E4: what a kill left reserved for two messages keeps neither of them waiting for the other', async t => {
+  const w = await world(t, { providers: [metered(3)], start: false })
+  const ids = await w.accept('a', 2)
+  const { key } = (await w.state('a')).shop
+  for (const id of ids) {
+    const { delivery_key: delivery } = await w.delivery(id)
+    await w.store.commit([{ name: 'reserve_usage', params: { shop_key: key, provider: 'alpha', month: month(w), delivery_key: delivery as number, country: 'ZZ', segments: 2, limit: null } }])
+  }
+  await w.start()
+  await until('one is sent, and the other is told why not', async () => {
+    w.runtime.skip(2000)
+    return (await Promise.all(ids.map(id => w.shown(id)))).map(({ state }) => state).toSorted().join() === 'delivered,rejected'
+  })
+  t.equal(w.server.received.length, 1)
+  t.strictSame(await w.query('select * from usage_reserved'), [])
+})

@@ -87,3 +87,8 @@ t.test('R85: shortening stops before a link; one that stands alone stays', async
   ]
   for (const [filter, value, text] of table) t.equal(rendered(`{{ a | ${filter} }}`, value), text, filter)
 })
+
+t.test('R85: a text full of links is shortened within the time that a rendering has', async t => {
+  const cut = '| truncatewords: 3, "." '
+  t.equal(rendered(`{{ a ${cut.repeat(6)}| truncate: 20, "" }}`, `a ${'https://'.repeat(7000)} b c d`), 'a')
+})

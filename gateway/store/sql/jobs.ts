@@ -16,6 +16,12 @@ const put = (background: 0 | 1) => `
     values (:job_key, :id, :kind, :unique_key, :account_key, :delivery_key, :due_at, :now, ${background})
     on conflict (kind, unique_key) do update set due_at = coalesce(jobs.due_at, :due_at), account_key = :account_key`
 
+/** One that is there is due sooner, where it would not be. */
+const putSoon = (d: Dialect, background: 0 | 1) => `
+    insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at, background)
+    values (:job_key, :id, :kind, :unique_key, :account_key, null, :due_at, :now, ${background})
+    on conflict (kind, unique_key) do update set due_at = ${d.least('coalesce(jobs.due_at, :due_at)', ':due_at')}`
+
 /** Those about an account go to the instance that works on it. */
 const due = (d: Dialect, background: 0 | 1) => `
       background = ${background} and due_at is not null and due_at <= :now and owner is null
@@ -31,11 +37,8 @@ export const jobs = (d: Dialect) => ({
   put_background_job: put(1),
   // Somebody waits for it now.
   raise_job: `update jobs set background = 0, due_at = ${d.least('due_at', ':now')} where kind = :kind and unique_key = :unique_key and owner is null and due_at is not null`,
-  // One that is there is due sooner, where it would not be.
-  put_job_soon: `
-    insert into jobs (job_key, id, kind, unique_key, account_key, delivery_key, due_at, created_at)
-    values (:job_key, :id, :kind, :unique_key, :account_key, null, :due_at, :now)
-    on conflict (kind, unique_key) do update set due_at = ${d.least('coalesce(jobs.due_at, :due_at)', ':due_at')}`,
+  put_job_soon: putSoon(d, 0),
+  put_background_job_soon: putSoon(d, 1),
   // A row for each sort of which some are due.
   jobs_are_due: `
     select 0 as background where exists (select 1 from jobs where ${due(d, 0)})

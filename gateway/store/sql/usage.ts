@@ -23,9 +23,10 @@ export const USAGE = {
     insert into usage (shop_key, provider, month, country, messages, segments)
     select shop_key, provider, month, country, 1, segments from usage_reserved where delivery_key = :delivery_key and ${IS_DELIVERED}
     on conflict (shop_key, provider, month, country) do update set messages = usage.messages + 1, segments = usage.segments + excluded.segments`,
+  // One that is worked on may be about to be sent: what was found out about an earlier call of it frees nothing.
   free_usage: `
     delete from usage_reserved where delivery_key = :delivery_key
-      and not exists (select 1 from deliveries where delivery_key = :delivery_key and state in (2, 4))`,
+      and not exists (select 1 from deliveries where delivery_key = :delivery_key and (state in (2, 4) or owner is not null))`,
   forget_reserved: 'delete from usage_reserved where not exists (select 1 from deliveries d where d.delivery_key = usage_reserved.delivery_key)',
 
   // Once for each part of a limit. Without a threshold it is certain already.

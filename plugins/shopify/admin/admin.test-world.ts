@@ -38,7 +38,7 @@ export interface World {
   rows (sql: string): Row[]
   events: Array<SourceEvent & { shop: string }>
   /** Jobs that were made due, latest last. */
-  jobs: Array<{ kind: string, key: string, dueAt: number }>
+  jobs: Array<{ kind: string, key: string, dueAt: number, /** Those that nobody waits for. */ background?: true }>
   warnings: string[]
   shops: Map<string, SourceShop>
 }
@@ -83,7 +83,7 @@ export async function world (t: Teardown, { options = {}, publicUrl = 'https://g
     },
     async commit (steps) {
       return steps.map(({ name, params }) => {
-        if (name === 'put_job') { jobs.push({ kind: String(params.kind), key: String(params.unique_key), dueAt: Number(params.due_at) }); return { changes: 1, rows: [] } }
+        if (name === 'put_job') { jobs.push({ kind: String(params.kind), key: String(params.unique_key), dueAt: Number(params.due_at), ...(params.background === 1 && { background: true }) }); return { changes: 1, rows: [] } }
         const { statement, given } = prepare(name, params)
         return { changes: Number(statement.run(given).changes), rows: [] }
       })
@@ -100,7 +100,7 @@ export async function world (t: Teardown, { options = {}, publicUrl = 'https://g
     ahead: async () => ({ room: 0, waiting: 0, provider: null, held: null }),
     duration: async () => null,
     withdraw: async () => 0,
-    job: (kind, key, dueAt): Step => ({ name: 'put_job', params: { kind, unique_key: key, due_at: dueAt } }),
+    job: (kind, key, dueAt, { background = false } = {}): Step => ({ name: 'put_job', params: { kind, unique_key: key, due_at: dueAt, background: background ? 1 : 0 } }),
     look () {},
     audit: () => ({ name: 'put_job', params: { kind: 'audit', unique_key: '', due_at: 0 } }),
     send: send ?? overHttp,

@@ -215,3 +215,27 @@ t.test('what nobody waits for lets those go first that somebody waits for', asyn
   t.match(await back, { is: 'answered' })
   t.strictSame((await there.asked()).map(({ body }) => body.name), ['Stock', 'Consent', 'Stock'])
 })
+
+t.test('a question that nobody waits for any more is not asked: while Shopify is slow they do not pile up before those that follow', async t => {
+  const held: Array<() => void> = []
+  const sent: string[] = []
+  let slow = true
+  const there = await start(t, {
+    async send (_base, { body }): Promise<Answer> {
+      sent.push(String(body))
+      if (slow) await new Promise<void>(resolve => { held.push(resolve) })
+      return { kind: 'answer', status: 200, headers: {}, body: '{"data":{"customer":null}}', cut: false }
+    }
+  })
+  await there.give()
+  const first = Array.from({ length: 4 }, () => there.question({ withinMs: 60_000 })) // as many as go at once
+  while (held.length < 4) await new Promise(resolve => { setImmediate(resolve) })
+  const late = await Promise.all(Array.from({ length: 20 }, () => there.question({ withinMs: 20 })))
+  t.ok(late.every(reply => faultOf(reply)?.code === 'busy'))
+  there.advance(20)
+  slow = false
+  for (const answer of held) answer()
+  await Promise.all(first)
+  t.match(await there.question({ withinMs: 60_000 }), { is: 'answered' })
+  t.equal(sent.length, 5, 'the four, and the one that came after')
+})

@@ -36,6 +36,8 @@ export interface Client {
   ask (shop: SourceShop, document: Document, variables: Json, ask: Ask): Promise<Reply>
 }
 
+const LATE: Reply = { is: 'failed', fault: fault('busy', 'later', 1000, 'No answer came in the time there was.') }
+
 interface Lane { bucket: Bucket, front: PQueue, back: PQueue, usedAt: number, /** Points per id as answers said, by name of the question. */ learned: Map<string, number> }
 
 /** `sleep` is the clock of a test. */
@@ -76,8 +78,8 @@ export function client (context: SourceContext, sleep: (ms: number) => Promise<u
     return judged
   }
 
-  async function tries (shop: SourceShop, lane: Lane, document: Document, variables: Json, { withinMs, background = false }: Ask): Promise<Reply> {
-    const untilAt = mono() + withinMs
+  async function tries (shop: SourceShop, lane: Lane, document: Document, variables: Json, { untilAt, background }: { untilAt: number, background: boolean }): Promise<Reply> {
+    if (mono() >= untilAt) return LATE // while it waited for its turn: nobody waits for it any more, and its points are for those that follow
     let got = await tokens.get(shop)
     let renewed = false
     for (let againMs = 500; ; againMs = Math.min(againMs * 2, AGAIN_MAX_MS)) {
@@ -106,12 +108,13 @@ export function client (context: SourceContext, sleep: (ms: number) => Promise<u
     access: tokens,
     async ask (shop, document, variables, ask) {
       const lane = laneOf(shop)
-      const queue = ask.background === true ? lane.back : lane.front
+      const background = ask.background === true
+      const untilAt = mono() + ask.withinMs
       const ended = new AbortController()
       const late: Promise<Reply> = wait(ask.withinMs, undefined, { ref: false, signal: ended.signal })
-        .then(() => ({ is: 'failed', fault: fault('busy', 'later', 1000, 'No answer came in the time there was.') }), () => new Promise<never>(() => {}))
+        .then(() => LATE, () => new Promise<never>(() => {}))
       try {
-        return await Promise.race([queue.add(() => tries(shop, lane, document, variables, ask)), late])
+        return await Promise.race([(background ? lane.back : lane.front).add(() => tries(shop, lane, document, variables, { untilAt, background })), late])
       } finally {
         ended.abort()
       }

@@ -117,8 +117,8 @@ t.test('trouble: the same slice again later; refused: the next round; no access:
   t.strictSame(there.events, [])
 })
 
-t.test('each shop that is connected has its job, and one that was lost gets it back within the hour', async t => {
+t.test('each shop that is connected has its job, which takes nobody\'s place, and one that was lost gets it back within the hour', async t => {
   const there = await start(t)
   t.strictSame(await reconcileJob({ uniqueKey: 'shopify_reconcile', attempts: 1, cursor: null }, there.context), { afterMs: 3_600_000, cursor: null })
-  t.strictSame(there.jobs, [{ kind: 'shopify_reconcile', key: 'shop:1', dueAt: there.context.now() + QUARTER_MS }])
+  t.strictSame(there.jobs, [{ kind: 'shopify_reconcile', key: 'shop:1', dueAt: there.context.now() + QUARTER_MS, background: true }])
 })

@@ -73,7 +73,7 @@ export function adminRoutes (app: FastifyInstance, context: SourceContext): void
 
 /** What follows from a new token: the shop is looked at, and its stock is read. */
 function begin (context: SourceContext, shop: SourceShop): Step[] {
-  return [context.job('shopify_subscriptions', jobKey(shop.key), context.now()), context.job('shopify_reconcile', jobKey(shop.key), context.now())]
+  return [context.job('shopify_subscriptions', jobKey(shop.key), context.now()), context.job('shopify_reconcile', jobKey(shop.key), context.now(), { background: true })]
 }
 
 function givenIn (context: SourceContext, shop: SourceShop, { access_token, refresh_token, expires_at, scopes }: AccessBody): Given {
