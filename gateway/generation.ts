@@ -195,6 +195,7 @@ function door ({ config, schemas, store, runtime, vault, shops, deliver, metrics
     config,
     schemas,
     consumers: all,
+    governing: new Set(core.keys()),
     look,
     person: phone => vault.fingerprint('person', phone),
     wake: accountKey => { deliver.wake(accountKey) },

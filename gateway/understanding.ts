@@ -25,7 +25,7 @@ export async function understood (received: Received, provider: Provider, contex
   if (first?.is === 'later' || first?.is === 'parked') return first as Later | Extract<Translated, { is: 'parked' }>
   const settled = weighed.filter(({ is }) => is !== 'later') as Array<Exclude<Weighed, Later>>
   const { reason, detail } = settled[0] as Exclude<Weighed, Later>
-  const steps: Step[] = settled.flatMap(one => one.is === 'done' ? one.steps : [])
+  const steps: Step[] = settled.flatMap(one => one.is === 'done' ? one.steps : one.is === 'erased' ? [{ name: 'redact_report', params: { id: received.id, now: options.runtime.now() } }] : [])
   return { is: 'events', events: [], reason, detail, steps }
 }
 

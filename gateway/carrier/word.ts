@@ -11,7 +11,7 @@ export type StatusNotice = Extract<ProviderNotice, { is: 'status' }>
 
 export type Weighed =
   | { is: 'done', steps: Step[], reason: string, detail: string }
-  | { is: 'recorded' | 'parked', reason: string, detail: string }
+  | { is: 'recorded' | 'parked' | 'erased', reason: string, detail: string }
   | { is: 'later', afterMs: number }
 
 export interface WordOptions { store: Pick<Store, 'read'>, runtime: Pick<Runtime, 'now'> }
@@ -24,6 +24,7 @@ export async function weigh (notice: StatusNotice, provider: Provider, { store, 
   if (row === undefined) return { is: 'parked', reason: 'delivery_unknown', detail: 'It is about a message that no delivery here has made.' }
   if (row.owner !== null || row.state === STATE.sending) return { is: 'later', afterMs: LATER_MS }
   if (row.provider !== provider.id || (notice.account !== null && row.account !== notice.account)) return { is: 'parked', reason: 'account_differs', detail: 'It came from another account than the delivery went over.' }
+  if (row.redacted_at !== null) return { is: 'erased', reason: 'redacted', detail: 'Its message was erased, as the customer or the shop asked for; so was this.' }
   const steps = wordSteps(row, notice, provider, runtime.now())
   const done = { is: 'done' as const, reason: 'carrier_word', detail: `The carrier says: ${notice.word}.` }
   if (row.receipt === notice.receipt) return { ...done, steps }
@@ -40,13 +41,8 @@ async function proved (row: Row, { receipt }: StatusNotice, { provider, steps, d
   const now = runtime.now()
   const first = provider.statusPoll?.afterMs[0]
   const reason: Reason = 'accepted_elsewhere'
-  const proof: Step = { name: 'prove_created', params: { ...at, call_no: row.call_no as number, reason, now, due_at: first === undefined ? null : now + first } }
-  return { ...done, steps: [proof, ...provider.metered ? usageSteps(at.delivery_key) : [], ...steps] }
-}
-
-/** It is counted before what the carrier says of it: it cost something, though it failed there. */
-function usageSteps (deliveryKey: number): Step[] {
-  return [{ name: 'count_usage', params: { delivery_key: deliveryKey } }, { name: 'free_usage', params: { delivery_key: deliveryKey } }]
+  const counted = provider.metered ? ['count_usage', 'free_counted'].map(name => ({ name, params: { delivery_key: at.delivery_key } })) : []
+  return { ...done, steps: [{ name: 'prove_created', params: { ...at, call_no: row.call_no as number, reason, now, due_at: first === undefined ? null : now + first } }, ...counted, ...steps] }
 }
 
 /** The word itself, and where it is that of a failure, what it means for the delivery and its person. */

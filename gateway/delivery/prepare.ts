@@ -261,11 +261,11 @@ function refuse (row: Row, provider: Provider, reason: Reason, detail: string | 
   const state = unknown ? STATE.unknown : expired ? STATE.expired : STATE.rejected
   onRefused({ delivery: row.id as string, type: row.type as string, provider: provider.id, reason })
   const added = row.person !== null && provider.subscribers?.add.includes(row.type as string) === true
-  const at = { account_key: row.account_key as number, person: row.person as Uint8Array }
+  const at = { account_key: (row.account_key ?? row.queue_account_key) as number | null, person: row.person as Uint8Array }
   return {
     steps: [
       released(row, { state, reason: unknown && expired ? 'no_answer' : reason, detail, due_at: null, finished_at: runtime.now() }),
-      ...(added && row.account_key !== null ? dropAdd(at, row.delivery_key as number, { state, reason }, { store, runtime }) : []) // it began to, over that account
+      ...(added && at.account_key !== null ? dropAdd({ ...at, account_key: at.account_key }, row.delivery_key as number, { state, reason }, { store, runtime }) : []) // it began to, over that account, or was about to
     ]
   }
 }

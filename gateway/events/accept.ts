@@ -45,13 +45,16 @@ export interface DoorOptions {
   wake (accountKey: number): void
   /** Who acts on events, by their type. */
   consumers?: ReadonlyMap<string, readonly Consumer[]>
+  /** Types that change a shop, or erase data and hand them out. */
+  governing?: ReadonlySet<string>
   /** Those were accepted of a shop that somebody acts on. */
   consumed? (shop: string, types: ReadonlySet<string>): void
   /** Told of every event: its type, `unknown` where it is none of ours, and what became of it. */
   onReceipt (type: string, status: Receipt['status']): void
 }
 
-export interface Caller { mode: 'cloudevents' | 'plain', defaultSource: string, mayUse (shop: string): boolean }
+/** `governs` false: may not say what is to become of a shop, or of people's data. */
+export interface Caller { mode: 'cloudevents' | 'plain', defaultSource: string, mayUse (shop: string): boolean, governs?: boolean }
 
 /** An event on its way in: where it goes and what is written for it. `going` is null where its type makes no message. */
 interface Admitted { at: number, event: GatewayEvent, shopKey: number, eventId: string, text: string, steps: Step[], going: { route: Route, deliveryId: string } | null }
@@ -104,6 +107,7 @@ export class Door {
     if (!type || !schema) return refused(event.id, 'GW_EVENT_TYPE_UNKNOWN', `No event type is called "${event.type}".`, [{ path: '/type', rule: 'enum', message: `one of ${[...schemas.keys()].join(', ')}`, got: event.type }])
     if (!schema.valid(event.data)) return refused(event.id, 'GW_EVENT_INVALID', `The data does not fit the schema of ${event.type}.`, schema.faults(event.data).map(fault => ({ ...fault, path: `/data${fault.path}` })))
     if (!caller.mayUse(event.shop)) return refused(event.id, 'GW_FORBIDDEN', `This API key is not for the shop "${event.shop}".`, [{ path: '/shop', rule: 'scope', message: 'not among the shops of the API key', got: event.shop }])
+    if (caller.governs === false && this.#o.governing?.has(event.type)) return refused(event.id, 'GW_FORBIDDEN', `This API key lacks the scope "shops:write", which ${event.type} needs.`, [{ path: '/type', rule: 'scope', message: 'needs the scope shops:write too', got: event.type }])
     const text = JSON.stringify(event.data)
     if (tooLarge(text)) return refused(event.id, 'GW_TOO_LARGE', 'The event is larger than 64 KiB.', [{ path: '/data', rule: 'size', message: 'at most 64 KiB', got: Buffer.byteLength(text) }])
     return this.#place(event, at, type, text)

@@ -1,6 +1,7 @@
 // POST /v1/events: CloudEvents single and batch, and the same fields as plain JSON.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Scope } from '../contract.ts'
 import { CODES, GatewayError } from '../errors.ts'
 import type { Caller, Door, Receipt } from './accept.ts'
 
@@ -17,7 +18,7 @@ type Media = keyof typeof MODES
 export interface EventRoutesOptions {
   door: Door
   /** Who is calling; throws where they may not send events. */
-  caller (request: FastifyRequest): { id: string, mayUse (shop: string): boolean }
+  caller (request: FastifyRequest): { id: string, scopes: readonly Scope[], mayUse (shop: string): boolean }
 }
 
 /** A scope of its own: its content types are nobody else's. */
@@ -27,9 +28,9 @@ export function eventRoutes (app: FastifyInstance, { door, caller }: EventRoutes
   for (const media of Object.keys(MODES)) app.addContentTypeParser(media, { parseAs: 'string', bodyLimit: BATCH_CAP_BYTES }, parse)
 
   app.post('/v1/events', { config: { scope: 'events:write' }, bodyLimit: BATCH_CAP_BYTES }, async (request, reply) => {
-    const { id, mayUse } = caller(request)
+    const { id, scopes, mayUse } = caller(request)
     const mode = modeOf(request)
-    const by: Caller = { mode: mode === 'plain' ? 'plain' : 'cloudevents', defaultSource: `/api-keys/${id}`, mayUse }
+    const by: Caller = { mode: mode === 'plain' ? 'plain' : 'cloudevents', defaultSource: `/api-keys/${id}`, mayUse, governs: scopes.includes('shops:write') }
     const { body } = request
     if (mode === 'batch' || (mode === 'plain' && Array.isArray(body))) return await batch(door, body, by, reply)
     const length = Number(request.headers['content-length'] ?? 0)

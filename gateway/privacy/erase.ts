@@ -12,6 +12,7 @@ export function eraseSteps (event: { key: number, data: string | null, person: U
   const of = { event_key: event.key }
   return [
     ...(event.person === null ? [] : [{ name: 'forget_subscriber', params: { shop_key: shop.key, person: event.person } }]),
+    ...(event.person === null || shop.id === null ? [] : optOutSteps(event.person, { key: shop.key, id: shop.id })),
     { name: 'redact_waiting', params: { ...of, now } },
     { name: 'redact_unsure', params: { ...of, now } },
     { name: 'redact_reports', params: { ...of, now } },
@@ -19,5 +20,13 @@ export function eraseSteps (event: { key: number, data: string | null, person: U
     { name: 'redact_contents', params: of },
     ...(shop.id === null ? [] : [{ name: 'redact_reasons', params: { ...of, shop: shop.id } }]),
     ...(event.data === null ? [] : [{ name: 'redact_event', params: { ...of, digest: digest(JSON.parse(event.data)), now } }])
+  ]
+}
+
+/** What was written about a person who wants no more messages; that they want none stays. */
+export function optOutSteps (person: Uint8Array, shop: { key: number, id: string }): Step[] {
+  return [
+    { name: 'redact_opt_out', params: { shop_key: shop.key, person } },
+    { name: 'redact_opt_out_audit', params: { shop: shop.id, subject: Buffer.from(person).toString('hex') } }
   ]
 }

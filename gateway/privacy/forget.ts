@@ -30,7 +30,7 @@ export function forgetting ({ shop }: Request, tools: WorkTools): Work {
       for (const account of accounts) await forgetList(account, store)
       const gathered = await store.read('gathered_of_shop', of)
       await store.commit([
-        ...['forget_setup_of', 'forget_setup_secrets_of', 'forget_flows_of', 'forget_channels_of', 'forget_marks'].map(name => ({ name, params: of })),
+        ...['forget_setup_of', 'forget_setup_secrets_of', 'forget_flows_of', 'forget_channels_of', 'forget_opt_outs_of', 'forget_marks'].map(name => ({ name, params: of })),
         { name: 'forget_setup_jobs_of', params: { prefix: `${shop.key}/%` } },
         { name: 'forget_reasons_of', params: { shop: shop.id } },
         ...accounts.flatMap(account => ['forget_tasks_of', 'forget_notices_of'].map(name => ({ name, params: account }))),

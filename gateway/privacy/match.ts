@@ -42,11 +42,18 @@ function plain (text: string): string {
 function hasShortId (text: string, ids: ReadonlySet<string>): boolean {
   let value: unknown
   try { value = JSON.parse(text) } catch { return false }
-  const search = (one: unknown, name: string, isAbout: boolean): boolean => {
-    if (typeof one === 'object' && one !== null) {
-      return Object.entries(one).some(([key, child]) => search(child, Array.isArray(one) ? name : key, ABOUT_ID.test(Array.isArray(one) ? name : key) || (isAbout && key === 'id')))
+  const rest = [{ one: value, name: '', isAbout: false }] // no recursion: a body may be as deep as it is long
+  for (let at = rest.pop(); at !== undefined; at = rest.pop()) {
+    const { one, name, isAbout } = at
+    if (typeof one !== 'object' || one === null) {
+      if (isAbout && (typeof one === 'string' || typeof one === 'number') && ids.has(String(one))) return true
+    } else {
+      const isList = Array.isArray(one)
+      for (const [key, child] of Object.entries(one)) {
+        const called = isList ? name : key
+        rest.push({ one: child, name: called, isAbout: ABOUT_ID.test(called) || (isAbout && key === 'id') })
+      }
     }
-    return (typeof one === 'string' || typeof one === 'number') && isAbout && ids.has(String(one))
   }
-  return search(value, '', false)
+  return false
 }

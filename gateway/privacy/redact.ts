@@ -1,7 +1,7 @@
 // Erases a customer of a shop: events and what came of them, webhooks, lists, what was gathered before, and what sources keep.
 
 import type { Row, Step } from '../contract.ts'
-import { eraseSteps } from './erase.ts'
+import { eraseSteps, optOutSteps } from './erase.ts'
 import { matcher } from './match.ts'
 import type { Person } from './who.ts'
 import { commitAll, isBefore, stillSent, wasRedacted, type Request, type Work, type WorkTools } from './work.ts'
@@ -34,7 +34,7 @@ export function redaction (request: Request & { person: Person }, tools: WorkToo
     async rest () {
       const accounts = await store.read('accounts_of_shop', { shop_key: shop.key })
       await store.commit([
-        ...person.persons.map(hash => ({ name: 'forget_subscriber', params: { shop_key: shop.key, person: hash } })),
+        ...person.persons.flatMap(hash => [{ name: 'forget_subscriber', params: { shop_key: shop.key, person: hash } }, ...optOutSteps(hash, shop)]),
         ...person.phones.flatMap((phone, i) => accounts.map(({ account_key: key }) => ({ name: 'forget_notice', params: { id: tools.noticeId(key as number, phone), shop_key: shop.key, person: person.persons[i] as Uint8Array } }))),
         ...(await store.read('setup_of_shop', { shop_key: shop.key })).flatMap(row => testSteps(row, shop.key, names)),
         ...(await store.read('gathered_of_shop', { shop_key: shop.key })).filter(row => request.marks.some(mark => (JSON.parse(String(row.marks)) as string[]).includes(mark))).map(({ id }) => ({ name: 'drop_parts', params: { id: id as string } }))

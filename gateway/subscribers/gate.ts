@@ -31,7 +31,7 @@ export function addSteps (row: Row, { type, data, shopKey, queue, checkedAt }: {
   const eventKey = store.nextKey('events')
   const priority = PRIORITY[type.kind]
   return [
-    { name: 'insert_event', params: { event_key: eventKey, id: runtime.id('evt_'), shop_key: shopKey, source: SOURCE, source_id: `add ${String(row.id)} ${queue.accountKey ?? ''} ${checkedAt ?? ''}`, type: type.type, time_at: now, received_at: now, person: row.person as Uint8Array, data: JSON.stringify(data) } },
+    { name: 'insert_event_for', params: { delivery_key: row.delivery_key as number, owner: row.owner as number, epoch: row.epoch as number, event_key: eventKey, id: runtime.id('evt_'), shop_key: shopKey, source: SOURCE, source_id: `add ${String(row.id)} ${queue.accountKey ?? ''} ${checkedAt ?? ''}`, type: type.type, time_at: now, received_at: now, person: row.person as Uint8Array, data: JSON.stringify(data) } },
     { name: 'insert_delivery', params: { delivery_key: store.nextKey('deliveries'), id: runtime.id('dlv_'), event_key: eventKey, queue_key: queue.key, state: STATE.waiting, reason: null, priority, due_at: now, expires_at: now + type.expiresAfterMs, created_at: now, finished_at: null } },
     { name: 'wake_queue', params: { queue_key: queue.key, account_key: queue.accountKey, priority } }
   ]

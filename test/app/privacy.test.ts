@@ -110,6 +110,9 @@ t.test('#92: the key of another shop reads nothing and erases nobody', async t =
   t.equal((await app.ask('GET', REQUESTS, { key: 'globex' })).status, 404)
   t.equal((await app.ask('POST', `/v1/shops/${SHOP}/privacy/redactions`, { key: 'reader', body: { customer: { phone: ADA.phone } } })).status, 403)
   t.match(await app.post({ id: 'r', shop: SHOP, type: 'customer.redact', data: { customer: { phone: ADA.phone }, orders: [] } }, { key: 'globex' }), { status: 403 })
+  for (const [type, data] of [['customer.redact', { customer: { phone: ADA.phone }, orders: [] }], ['customer.data_request', { customer: { phone: ADA.phone }, orders: [] }], ['shop.redact', { at: '2026-01-01T00:00:00Z' }], ['shop.updated', { status: 'uninstalled', at: '2026-01-01T00:00:00Z' }]] as const) {
+    t.match(await app.post({ id: `r-${type}`, shop: SHOP, type, data }, { key: 'events' }), { status: 403, body: { error: { code: 'GW_FORBIDDEN', message: /shops:write/ } } }, 'who may send events alone')
+  }
   t.match(await app.ask('POST', `/v1/shops/${SHOP}/privacy/redactions`, { body: { customer: {} } }), { status: 422 })
   t.match(await app.delivery('alert-1'), { event: { data: { customer: { phone: ADA.phone } } } })
   const asked = await app.ask('POST', `/v1/shops/${SHOP}/privacy/redactions`, { key: 'acme', body: { customer: { phone: ADA.phone }, orders: ['9001'] } })
@@ -152,6 +155,32 @@ t.test('F7: what is stored of a customer is gathered, kept for 30 days, and who 
   await swept()
   t.match((await app.ask('GET', `${REQUESTS}/${String(id)}`)).body, { state: 'done', expires_at: null, document: null }, '#93')
   t.strictSame(await found(app, wordsOf(ADA)), [], '#93: nor is anything else of that age')
+})
+
+t.test('F7: of who wants no more messages the document says so, found by address alone too; erased, they are texted no more than before, and no reason is kept', async t => {
+  const app = await startPrivacyApp(t)
+  await app.delivered(await app.post(about(ADA, 'alert-1')))
+  const path = `/v1/shops/${SHOP}/opt-outs`
+  for (const shop of [SHOP, OTHER]) await app.ask('PUT', `/v1/shops/${shop}/opt-outs`, { body: { phone: ADA.phone, reason: `${ADA.name} called.` } })
+  await app.ask('PUT', path, { body: { phone: BEN.phone, reason: `${BEN.name} called.` } })
+  for (const customer of [{ phone: ADA.phone }, { email: ADA.email }]) {
+    await tell(app, 'customer.data_request', { customer, orders: [] })
+    await settled(app)
+    const [{ id } = {} as Body] = await requests(app)
+    const { body } = await app.ask('GET', `${REQUESTS}/${String(id)}`)
+    t.match((body.document as Body)['opt_outs'], [{ scope: 'shop', provider: null, at: /Z$/, via: 'api', reason: `${ADA.name} called.`, lifted_at: null }], JSON.stringify(customer))
+    t.equal(((body.document as Body)['opt_outs'] as Body[]).length, 1)
+  }
+  await redact(app, { email: ADA.email })
+  t.strictSame(await app.query("select shop, reason from audit where action = 'opt_out.put' order by audit_key"), [{ shop: SHOP, reason: null }, { shop: OTHER, reason: `${ADA.name} called.` }, { shop: SHOP, reason: `${BEN.name} called.` }])
+  t.match((await app.ask('GET', `${path}?phone=${encodeURIComponent(ADA.phone)}`)).body, { opted_out: true, items: [{ reason: null }] })
+  t.match((await app.ask('GET', `${path.replace(SHOP, OTHER)}?phone=${encodeURIComponent(ADA.phone)}`)).body, { items: [{ reason: /called/ }] }, 'of another shop')
+  await app.post(about(ADA, 'anew'))
+  await until(async () => (await app.delivery('anew'))?.state === 'rejected')
+  t.match(await app.delivery('anew'), { reason: 'opted_out' })
+  await tell(app, 'shop.redact', { at: new Date().toISOString() })
+  await settled(app)
+  t.strictSame((await app.query('select reason from opt_outs where reason is not null')), [{ reason: `${ADA.name} called.` }], 'of the shop that is left')
 })
 
 t.test('what was gathered of a customer goes when the customer is erased', async t => {

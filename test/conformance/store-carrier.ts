@@ -5,6 +5,7 @@ import { STATE, type Row, type Store, type Value } from '../../gateway/contract.
 import type { Open } from './store.ts'
 import { claim, deliveryOf, NOW, one, place, put, sent, settleStep, startStep, type Place, type Put } from './store-rows.ts'
 
+const ADA = Uint8Array.of(1, 2)
 const word = (store: Store, { deliveryKey }: Put, said: string, more: Record<string, Value> = {}) =>
   one(store, 'carrier_word', { delivery_key: deliveryKey, receipt: 'M1', word: said, at: NOW, code: null, ...more })
 const shown = async (store: Store, delivery: Put): Promise<Row> => {
@@ -75,12 +76,18 @@ export async function carrier (t: Test, open: Open): Promise<void> {
     t.match(await deliveryOf(store, waiting), { state: STATE.delivered, due_at: null })
     const refused = await accepted(store, where, null, { state: STATE.rejected, outcome: 'rejected' })
     t.equal((await prove(refused, { receipt: 'M9' })).changes, 0, 'its request was answered')
+    const erased = await accepted(store, where, null, lost)
+    await one(store, 'redact_unsure', { event_key: erased.eventKey, now: NOW })
+    t.equal((await prove(erased, { receipt: 'M11' })).changes, 0, 'nothing of it comes back')
     const claimed = await accepted(store, where, null, { ...lost, due_at: NOW })
     await claim(store, where)
     t.equal((await prove(claimed, { receipt: 'M10' })).changes, 0, 'somebody works on it')
     t.match(await store.read('carrier_subject', { id: unknown.id }), [{ delivery_key: unknown.deliveryKey, state: STATE.delivered, receipt: 'M7', provider: where.provider, account: where.account, outcome: 'unknown', call_no: 1 }])
     t.match(await store.read('carrier_subject_by_receipt', { provider: where.provider, receipt: 'M7' }), [{ id: unknown.id }])
     t.strictSame(await store.read('carrier_subject_by_receipt', { provider: 'beta', receipt: 'M7' }), [])
+    await one(store, 'redact_event', { event_key: unknown.eventKey, digest: ADA, now: NOW + 7 })
+    t.match(await store.read('carrier_subject_by_receipt', { provider: where.provider, receipt: 'M7' }), [{ redacted_at: NOW + 7 }])
+    t.match(await store.read('carrier_subject', { id: unknown.id }), [{ redacted_at: NOW + 7 }])
   })
 
   await t.test('another call begins without a word; what an earlier one made is known', async t => {
@@ -115,9 +122,13 @@ export async function carrier (t: Test, open: Open): Promise<void> {
     const asked = (before: number, dueAt: number | null) => one(again, 'carrier_asked', { delivery_key: second.deliveryKey, before, due_at: dueAt })
     t.strictSame([(await asked(NOW, null)).changes, (await asked(NOW + 40, NOW + 90)).changes], [0, 1])
     t.strictSame(await due(again), [first.deliveryKey, second.deliveryKey])
+    await one(again, 'redact_contents', { event_key: second.eventKey })
+    t.strictSame(await due(again), [first.deliveryKey], 'nobody asks about what was erased')
+    await one(again, 'await_carrier', { delivery_key: second.deliveryKey, due_at: NOW + 60 })
+    t.equal((await shown(again, second)).due, null, 'nor will')
     await word(again, first, 'sent')
     t.equal((await shown(again, first)).due, NOW + 50)
     await word(again, first, 'delivered')
-    t.strictSame(await due(again), [second.deliveryKey], 'it came by itself')
+    t.strictSame(await due(again), [], 'it came by itself')
   })
 }

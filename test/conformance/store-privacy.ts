@@ -56,6 +56,9 @@ export async function privacy (t: Test, open: Open): Promise<void> {
     t.strictSame(results.map(({ changes }) => changes), [1, 1, 1])
     t.match(await deliveryOf(store, claimed), { state: STATE.rejected, reason: 'redacted', owner: null, finished_at: NOW })
     t.match(await deliveryOf(store, unsure), { state: STATE.unknown, reason: 'redacted', due_at: null, finished_at: NOW })
+    const word = { delivery_key: unsure.deliveryKey, call_no: 1, detail: 'about Ada' }
+    t.equal((await one(store, 'resolve_unknown', { ...word, state: STATE.unknown, reason: 'no_answer', due_at: null, finished_at: NOW })).changes, 0, 'what is found out later is not written')
+    t.equal((await one(store, 'adopt_answer', { ...word, account_key: at.accountKey, state: STATE.delivered, reason: 'accepted_elsewhere', receipt: 'M1', now: NOW })).changes, 0)
     t.match(await deliveryOf(store, other), { state: STATE.waiting, reason: null })
     t.match(await deliveryOf(store, later), { state: STATE.waiting, reason: null }, 'another life')
     t.equal((await store.commit([startStep(store, claimed.deliveryKey)]))[0]?.changes, 0, 'its claim is gone')
@@ -139,6 +142,9 @@ export async function privacy (t: Test, open: Open): Promise<void> {
     const event = await sent(store, at)
     await box('inb_3', null, event.id)
     t.equal((await one(store, 'redact_reports', { event_key: event.eventKey, now: NOW })).changes, 1, 'a report about a message')
+    await box('inb_4', null, 'other')
+    t.equal((await one(store, 'redact_report', { id: 'inb_4', now: NOW })).changes, 1, 'one that comes after')
+    t.match((await store.read('inbox_by_id', { id: 'inb_4' }))[0], { body: null, reason: 'redacted', subject: 'other' })
     t.equal((await one(store, 'forget_inbox_of_shop', slice)).changes, 1)
   })
 
@@ -158,10 +164,34 @@ export async function privacy (t: Test, open: Open): Promise<void> {
     const of = { account_key: a.accountKey }
     t.equal((await one(store, 'forget_list_of', { ...of, limit: 10 })).changes, 0, 'somebody is connected')
     for (const { shopKey } of [a, b]) await one(store, 'delete_connection', { shop_key: shopKey, provider: 'alpha' })
+    const platforms = (account: string | null) => one(store, 'declare_account', { provider: 'alpha', account: account ?? '', declared: 'it' })
+    await platforms(a.account)
+    t.strictSame([(await one(store, 'forget_list_of', { ...of, limit: 10 })).changes, (await one(store, 'forget_notices_of', of)).changes], [0, 0], 'of the platform\'s account, which other shops send over')
+    await platforms(null)
     t.strictSame([(await one(store, 'forget_list_of', { ...of, limit: 0 })).changes, (await one(store, 'forget_list_of', { ...of, limit: 10 })).changes, (await one(store, 'forget_notices_of', of)).changes, (await one(store, 'forget_tasks_of', of)).changes], [0, 1, 1, 0])
     await notice('n-old')
     t.strictSame([(await one(store, 'forget_notices', { before: NOW - 1, limit: 10 })).changes, (await one(store, 'forget_notices', { before: NOW, limit: 10 })).changes], [0, 1])
     t.equal((await one(store, 'forget_webhook_removals', { before: NOW, limit: 10 })).changes, 0)
+  })
+
+  await t.test('why somebody wants no more messages goes; that they want none stays', async t => {
+    const { store } = await open(t)
+    const [a, b] = [await place(store), await place(store, { shop: 'globex.example' })]
+    for (const { shopKey, shop } of [a, b]) {
+      for (const person of [ADA, BEN]) {
+        await one(store, 'opt_out_shop', { person, shop_key: shopKey, at: NOW, via: 'api', by_account_key: null, reason: 'Called us.' })
+        await one(store, 'audit_opt_out', { at: NOW, actor: 'me', action: 'opt_out.put', shop, subject: Buffer.from(person).toString('hex'), reason: 'Called us.' })
+      }
+    }
+    const reasons = async (): Promise<unknown[]> => (await Promise.all([a, b].flatMap(({ shopKey }) => [ADA, BEN].map(person => store.read('opt_outs_seen', { shop_key: shopKey, person }))))).flat().map(row => [row.reason, row.lifted_at])
+    const gone = async (name: string, params: Record<string, Value>): Promise<number> => (await one(store, name, params)).changes
+    const [kept, blank] = [['Called us.', null], [null, null]]
+    t.strictSame([await gone('redact_opt_out', { ...about(a), person: ADA }), await gone('redact_opt_out', { ...about(a), person: ADA })], [1, 0])
+    t.strictSame(await reasons(), [blank, kept, kept, kept])
+    t.equal(await gone('redact_opt_out_audit', { shop: a.shop, subject: '0102' }), 1)
+    t.equal(await gone('forget_opt_outs_of', about(a)), 1)
+    t.strictSame(await reasons(), [blank, blank, kept, kept])
+    t.equal(await gone('forget_reasons_of', { shop: a.shop }), 1, 'of Ben, in the audit')
   })
 
   await t.test('what was gathered is kept in parts, once each, and goes after its time', async t => {

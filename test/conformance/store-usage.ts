@@ -45,17 +45,28 @@ export async function usage (t: Test, open: Open): Promise<void> {
     t.strictSame(await counted(await reopen(), where), [{ provider: 'alpha', country: 'CA', messages: 1, segments: 6 }, { provider: 'alpha', country: 'US', messages: 1, segments: 4 }])
   })
 
+  await t.test('what others found to be delivered is given back, and no more', async t => {
+    const { store } = await open(t)
+    const where = await place(store)
+    const proved = await begun(store, where)
+    await reserve(store, where, proved, 3, null)
+    await store.commit([settleStep(store, proved)])
+    t.strictSame([(await one(store, 'free_counted', { delivery_key: proved })).changes, (await one(store, 'free_counted', { delivery_key: proved })).changes], [1, 0])
+  })
+
   await t.test('what was not sent takes nothing, nor what a crash left behind', async t => {
     const { store } = await open(t)
     const where = await place(store)
     const [refused, later, left] = [await begun(store, where), await begun(store, where), await begun(store, where, false)] as [number, number, number]
     for (const key of [refused, later, left]) await reserve(store, where, key, 3, null)
     t.match(await standing(store, where), { reserved: 9 })
+    for (const key of [refused, later, left]) t.equal((await one(store, 'free_counted', { delivery_key: key })).changes, 0, 'of what is being sent nothing is given back')
     await store.commit([settleStep(store, refused, { state: STATE.rejected }), ...ended(refused)])
     await store.commit([settleStep(store, later, { state: STATE.waiting, due_at: NOW, finished_at: null }), ...ended(later)])
     t.match(await standing(store, where), { counted: 0, reserved: 3 })
     await store.commit([{ name: 'release_claim', params: { delivery_key: left, owner: store.owner, epoch: store.epoch, state: STATE.waiting, reason: null, detail: null, due_at: NOW, finished_at: null } }])
     t.match(await standing(store, where), { counted: 0, reserved: 0, unsure: 0 }, 'nobody works on it')
+    t.equal((await one(store, 'free_counted', { delivery_key: left })).changes, 0, 'it may be sent yet')
     t.strictSame(await underWay(store, where), [])
     t.strictSame(await counted(store, where), [])
     await reserve(store, where, 999, 1, null)

@@ -1,7 +1,7 @@
 // What every store must keep, whatever database is under it. Nothing here knows one.
 
 import type { Test } from 'tap'
-import { STATE, type Store, type Value } from '../../gateway/contract.ts'
+import { STATE, type Step, type Store, type Value } from '../../gateway/contract.ts'
 import { STATEMENTS } from '../../gateway/store/statements.ts'
 import { again } from './store-again.ts'
 import { audit } from './store-audit.ts'
@@ -142,9 +142,16 @@ async function units (t: Test, open: Open): Promise<void> {
     t.strictSame([inserted?.changes, made?.changes], [0, 0])
     const [known] = await store.read('event_by_identity', { shop_key: at.shopKey, source: '/test', source_id: 'same' })
     t.match(known, { event_key: first.eventKey, data: '{"a":1}', digest: null })
-    t.strictSame(await store.read('known_identities', { shop_key: at.shopKey, source: '/test', source_ids: '["same","new"]' }), [{ source_id: 'same' }])
+    t.strictSame((await store.read('known_identities', { shop_key: at.shopKey, source: '/test', source_ids: '["same","new"]' })).map(row => row.source_id), ['same'])
     const elsewhere = eventOf(store, at, { sourceId: 'same', source: '/other' })
     t.equal((await store.commit(elsewhere.steps))[0]?.changes, 1, 'the same id of another source is another event')
+    await claim(store, at)
+    const asked = ({ steps }: Put, delivery: Put): Step[] => steps.map(step => step.name === 'insert_event' ? { name: 'insert_event_for', params: { ...step.params, delivery_key: delivery.deliveryKey, owner: store.owner, epoch: store.epoch } } : step)
+    const changes = async (event: Put, delivery: Put) => (await store.commit(asked(event, delivery))).slice(0, 2).map(({ changes }) => changes)
+    const [wished, repeated, late] = [eventOf(store, at, { sourceId: 'asked' }), eventOf(store, at, { sourceId: 'asked' }), eventOf(store, at)]
+    t.strictSame([await changes(wished, first), await changes(repeated, first)], [[1, 1], [0, 0]], 'one that a delivery asks for')
+    await one(store, 'redact_waiting', { event_key: first.eventKey, now: NOW })
+    t.strictSame(await changes(late, first), [0, 0], 'that was taken from whoever asks')
   })
 
   await t.test('only the owner of a claim, in its epoch, settles it', async t => {

@@ -1,7 +1,7 @@
 // The job that erases and gathers, on the store itself: cut off at any point, beside a source's own tables, on an account of two shops.
 
 import t, { type Test } from 'tap'
-import type { PrivacyHooks, Runtime, Step, Store } from '../../gateway/contract.ts'
+import type { PrivacyHooks, Row, Runtime, Step, Store } from '../../gateway/contract.ts'
 import { STATE } from '../../gateway/contract.ts'
 import { digest } from '../../gateway/events/accept.ts'
 import { retention } from '../../gateway/jobs/retention.ts'
@@ -12,7 +12,7 @@ import type { WorkTools } from '../../gateway/privacy/work.ts'
 import { systemRuntime } from '../../gateway/runtime.ts'
 import { createVault } from '../../gateway/shops/vault.ts'
 import { noticed, noticeId } from '../../gateway/subscribers/notices.ts'
-import { claim, deliveryOf, NOW, one, place, put, sent, type Place } from '../conformance/store-rows.ts'
+import { claim, deliveryOf, eventOf, NOW, one, place, put, sent, type Place } from '../conformance/store-rows.ts'
 import { DAY_MS, key32 } from '../helpers/make.ts'
 import { newPlace, openAlone, query } from '../helpers/stores.ts'
 
@@ -111,6 +111,31 @@ t.test('#92: who is looked for and not found yet is not sent to either, by addre
   t.match(await deliveryOf(store, ada), { state: STATE.rejected, reason: 'redacted', owner: null }, 'the claim is taken from whoever had it')
   t.match(await deliveryOf(store, ben), { state: STATE.waiting, owner: store.owner })
   t.strictSame((await store.read('claimed', { keys: JSON.stringify([ada.deliveryKey]) })).map(row => [row.redacted, row.redacting]), [[1, 0]])
+})
+
+t.test('#92: while many are being erased, whom each is about is opened once, and who is done is not asked for any more', async t => {
+  const { store, shop, tools, ask, run } = await world(t)
+  const mail = (email: string): string => JSON.stringify({ customer: { email } })
+  for (let i = 0; i < 20; i++) await put(store, shop, { data: mail(`p${i % 5}@example.com`) })
+  for (let i = 0; i < 3; i++) await ask({ email: `p${i}@example.com` })
+  const rows = await store.read('claimed', { keys: JSON.stringify(await claim(store, shop, { limit: 20 })) })
+  let opened = 0
+  const redacted = redactedBy({ store, vault: { ...tools.vault, open (...given) { opened++; return tools.vault.open(...given) } } })
+  const found = async (): Promise<number> => (await Promise.all(rows.map(redacted))).filter(Boolean).length
+  t.equal(await found(), 12)
+  t.equal(opened, 3)
+  await run()
+  t.equal(await found(), 0)
+})
+
+t.test('#92: one that came before by this clock, and happened after by its own, is not sent while it is looked for', async t => {
+  const { store, shop, tools, ask } = await world(t)
+  const event = eventOf(store, shop, { data: JSON.stringify({ customer: { email: 'ada@example.com' } }) })
+  const ahead = event.steps.map(step => step.name === 'insert_event' ? { ...step, params: { ...step.params, time_at: NOW + 60_000 } } : step)
+  await store.commit(ahead)
+  await ask({ email: 'ada@example.com' })
+  const [row] = await store.read('claimed', { keys: JSON.stringify(await claim(store, shop)) })
+  t.equal(await redactedBy(tools)(row as Row), true)
 })
 
 t.test('#92: a person leaves the list of an account, and word about them, unless another shop of the account has them', async t => {

@@ -67,6 +67,12 @@ t.test('a hostile text is no reason to look for long', async t => {
   t.ok(performance.now() - began < 20_000)
 })
 
+t.test('a text that is as deep as it is long ends no search, nor hides what is in it', async t => {
+  const deep = (inside: string): string => '{"a":['.repeat(200_000) + inside + ']}'.repeat(200_000)
+  t.notOk(names({ id: '6001' }, deep('{"price":"6001"}')))
+  t.ok(names({ id: '6001' }, deep('{"customer":{"id":6001}}')))
+})
+
 t.test('whom it is about is sealed for its shop and its request alone', async t => {
   const subject = { customer: { phone: '+12015550123' }, orders: [] }
   const row = sealed('acme.example', 'prv_1', subject, vault)

@@ -8,18 +8,18 @@ const rank = (word: string): string => `case ${word} when 'accepted' then 1 when
 const FAILED = 'carrier_status in (\'undelivered\', \'failed\')'
 const ENDED = 'carrier_status in (\'delivered\', \'undelivered\', \'failed\', \'read\')'
 const FACTS = `
-    select d.delivery_key, d.id, d.state, d.owner, d.call_no, d.outcome, d.receipt, d.account_key, d.record_only, d.settled_at, a.provider, a.account
+    select d.delivery_key, d.id, d.state, d.owner, d.call_no, d.outcome, d.receipt, d.account_key, d.record_only, d.settled_at, a.provider, a.account, e.redacted_at
     from`
 
 export const carrier = (d: Dialect) => ({
-  carrier_subject: `${FACTS} deliveries d left join accounts a on a.account_key = d.account_key where d.id = :id`,
-  carrier_subject_by_receipt: `${FACTS} accounts a join deliveries d on d.account_key = a.account_key and d.receipt = :receipt where a.provider = :provider limit 1`,
+  carrier_subject: `${FACTS} deliveries d join events e on e.event_key = d.event_key left join accounts a on a.account_key = d.account_key where d.id = :id`,
+  carrier_subject_by_receipt: `${FACTS} accounts a join deliveries d on d.account_key = a.account_key and d.receipt = :receipt join events e on e.event_key = d.event_key where a.provider = :provider limit 1`,
   earlier_receipt: 'select 1 as earlier from calls where delivery_key = :delivery_key and receipt = :receipt',
 
   // The message is there, so a request without an answer has made it: nothing is sent any more.
   prove_created: `
     update deliveries set state = 3, reason = :reason, detail = null, receipt = :receipt, due_at = null, finished_at = :now, carrier_due_at = :due_at
-    where delivery_key = :delivery_key and state in (1, 4, 5, 6) and owner is null and receipt is null and outcome = 'unknown' and call_no = :call_no
+    where delivery_key = :delivery_key and state in (1, 4, 5, 6) and owner is null and receipt is null and outcome = 'unknown' and call_no = :call_no and ${d.differs('reason', "'redacted'")}
       and not exists (${TAKEN})`,
   carrier_word: `
     update deliveries set carrier_status = :word, carrier_at = :at, carrier_code = :code,

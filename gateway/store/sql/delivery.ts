@@ -125,8 +125,8 @@ export const delivery = (d: Dialect) => ({
   claimed: `
     select d.delivery_key, d.id, d.event_key, d.queue_key, d.account_key, d.owner, d.epoch, d.state, d.priority, d.expires_at, d.attempts, d.claims, d.call_no, d.reason,
       d.request_head, d.request_body, d.lane, d.reserved_at, d.settled_at, d.outcome, d.adjusted, d.record_only,
-      case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.data, e.person,
-      q.shop_key, q.provider, s.version as shop_version, s.id as shop,
+      case when d.adjusted is not null then (select provider from accounts where account_key = d.account_key) end as adjusted_by, e.id as event_id, e.source, e.source_id, e.type, e.time_at, e.received_at, e.data, e.person,
+      q.shop_key, q.provider, q.account_key as queue_account_key, s.version as shop_version, s.id as shop,
       ${d.flag('e.redacted_at is not null or exists (select 1 from privacy_marks m where m.shop_key = e.shop_key and m.mark = e.person and (m.at >= e.time_at or m.at >= e.received_at))')} as redacted,
       ${d.flag("exists (select 1 from privacy p where p.shop_key = e.shop_key and p.kind = 'redact' and p.done_at is null)")} as redacting,
       ${d.flag(optedOut('d', 'q.shop_key', 'q.account_key'))} as opted_out
@@ -175,11 +175,12 @@ export const delivery = (d: Dialect) => ({
   // What a person has to decide by now is not sent again by word of a question ──
   resolve_unknown: `
     update deliveries set state = :state, reason = :reason, detail = :detail, due_at = :due_at, finished_at = :finished_at
-    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no and (finished_at is null or :finished_at is not null)`,
+    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no and (finished_at is null or :finished_at is not null)
+      and ${d.differs('reason', "'redacted'")}`,
   // Its answer was found; a message is one delivery's alone. Without a receipt nothing can be told apart.
   adopt_answer: `
     update deliveries set state = :state, reason = :reason, detail = :detail, receipt = :receipt, due_at = null, finished_at = :now
-    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no
+    where delivery_key = :delivery_key and state = 4 and owner is null and call_no = :call_no and ${d.differs('reason', "'redacted'")}
       and not exists (${TAKEN}) and not exists (${onTheWire(d)})`,
   receipt_taken: `${TAKEN} limit 1`,
 

@@ -8,6 +8,13 @@ export const intake = (d: Dialect) => ({
     values (:event_key, :id, :shop_key, :source, :source_id, :type, :time_at, :received_at, :person, :data)
     on conflict (shop_key, source_id, source) do nothing`,
 
+  // One that a delivery asks for, while whoever asks still has it: where it was erased meanwhile nothing of it lives on.
+  insert_event_for: `
+    insert into events (event_key, id, shop_key, source, source_id, type, time_at, received_at, person, data)
+    select :event_key, :id, :shop_key, :source, :source_id, :type, :time_at, :received_at, :person, :data
+    where exists (select 1 from deliveries where delivery_key = :delivery_key and owner = :owner and epoch = :epoch)
+    on conflict (shop_key, source_id, source) do nothing`,
+
   // Only where the event was new: a repeat makes no second delivery.
   insert_delivery: `
     insert into deliveries (delivery_key, id, event_key, queue_key, state, reason, detail, priority, due_at, expires_at, created_at, finished_at)

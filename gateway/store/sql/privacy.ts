@@ -12,6 +12,8 @@ const REJECTED = "state = 5, reason = 'redacted', detail = null, due_at = null, 
 const ENDED = "reason = 'redacted', detail = null, due_at = null, owner = null, claims = 0, finished_at = :now"
 const NEW_EVENT = '(:event_key is null or exists (select 1 from events where event_key = :event_key))'
 const ITS_DELIVERIES = 'select delivery_key from deliveries where event_key = :event_key'
+/** Nobody is connected to the account any more, and it is not the platform's, which every shop sends over. */
+const NOBODYS = 'not exists (select 1 from connections where account_key = :account_key) and not exists (select 1 from accounts where account_key = :account_key and declared is not null)'
 const UNBOXED = `
       body = null, headers = '{}', detail = null, reason = 'redacted', state = case when state = 1 then 3 else state end, due_at = null, owner = null,
       settled_at = coalesce(settled_at, :now)`
@@ -67,18 +69,20 @@ export const privacy = (d: Dialect) => ({
   redact_waiting: `update deliveries set ${REJECTED} where state = 1 and event_key = :event_key`,
   redact_unsure: `update deliveries set ${ENDED} where state = 4 and finished_at is null and event_key = :event_key`,
   redact_contents: `
-    update deliveries set request_head = null, request_body = null, answer = null, detail = null, receipt = null, adjusted = null where event_key = :event_key`,
+    update deliveries set request_head = null, request_body = null, answer = null, detail = null, receipt = null, adjusted = null, carrier_due_at = null where event_key = :event_key`,
   // Of no delivery any more: they count in their windows, and go when no window counts them.
   redact_calls: `
     update calls set delivery_key = null, request_head = null, request_body = null, answer = null, receipt = null where delivery_key in (${ITS_DELIVERIES})`,
   redact_reports: `update inbox set ${UNBOXED} where subject in (select id from deliveries where event_key = :event_key)`,
+  // One that came after its message was erased.
+  redact_report: `update inbox set ${UNBOXED} where id = :id`,
   redact_reasons: `
     update audit set reason = null where shop = :shop and reason is not null
       and exists (select 1 from deliveries g where g.event_key = :event_key and g.again_of is not null and audit.subject like '%' || g.id)`,
   // On the wire at this moment: what comes of it is written later.
   still_sent: `select distinct event_key from deliveries where event_key in ${d.listed('keys', 'bigint')} and finished_at is null`,
   deliveries_of_person: `
-    select q.channel, d.id, d.state, d.reason, d.attempts, d.created_at, d.finished_at, d.request_body, d.answer, a.provider, q.held_reason, ah.held_reason as account_held, q.provider as queue_provider
+    select q.channel, d.id, d.state, d.reason, d.attempts, d.created_at, d.finished_at, d.request_body, d.answer, d.carrier_status, d.carrier_at, a.provider, q.held_reason, ah.held_reason as account_held, q.provider as queue_provider
     from deliveries d join queues q on q.queue_key = d.queue_key left join accounts a on a.account_key = d.account_key left join accounts ah on ah.account_key = q.account_key
     where d.event_key = :event_key order by d.delivery_key`,
   calls_of_event: `select delivery_key, reserved_at, request_body, answer from calls where delivery_key in (${ITS_DELIVERIES}) order by call_key`,
@@ -109,6 +113,15 @@ export const privacy = (d: Dialect) => ({
       select account_key from connections where shop_key = :shop_key
       union select account_key from queues where shop_key = :shop_key and account_key is not null) order by a.provider`,
 
+  // ── why somebody wants no more messages: that they want none stays, as a keyed hash ──
+  redact_opt_out: `
+    update opt_outs set reason = null, lift_reason = null
+    where person = :person and scope = 'shop' and scope_key = :shop_key and (reason is not null or lift_reason is not null)`,
+  redact_opt_out_audit: `
+    update audit set reason = null where shop = :shop and subject = :subject and action in ('opt_out.put', 'opt_out.lift') and reason is not null`,
+  forget_opt_outs_of: `
+    update opt_outs set reason = null, lift_reason = null where scope = 'shop' and scope_key = :shop_key and (reason is not null or lift_reason is not null)`,
+
   // ── the phone a test went to ──
   setup_of_shop: 'select provider, step, subject, given, found from setup where shop_key = :shop_key',
   redact_setup: `
@@ -123,11 +136,11 @@ export const privacy = (d: Dialect) => ({
   forget_flows_of: 'delete from oauth_flows where shop_key = :shop_key',
   forget_channels_of: 'delete from channels where shop_key = :shop_key',
   forget_reasons_of: 'update audit set reason = null where shop = :shop and reason is not null',
-  forget_tasks_of: 'delete from setup_tasks where account_key = :account_key and not exists (select 1 from connections where account_key = :account_key)',
-  forget_notices_of: 'delete from subscriber_notices where account_key = :account_key and not exists (select 1 from connections where account_key = :account_key)',
+  forget_tasks_of: `delete from setup_tasks where account_key = :account_key and ${NOBODYS}`,
+  forget_notices_of: `delete from subscriber_notices where account_key = :account_key and ${NOBODYS}`,
   forget_list_of: `
     delete from subscribers where account_key = :account_key and person in (select person from subscribers where account_key = :account_key limit :limit)
-      and not exists (select 1 from connections where account_key = :account_key)`,
+      and ${NOBODYS}`,
   erase_shop_end: "update shops set name = '', domain = '', plan_told = null, status = 'erased', version = version + 1 where shop_key = :shop_key and status = 'erasing'",
 
   // ── a shop's life: what is older than what is known changes nothing ──

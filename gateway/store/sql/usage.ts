@@ -27,6 +27,8 @@ export const USAGE = {
   free_usage: `
     delete from usage_reserved where delivery_key = :delivery_key
       and not exists (select 1 from deliveries where delivery_key = :delivery_key and (state in (2, 4) or owner is not null))`,
+  // The same beside others who may be about to send it: what they reserved stays.
+  free_counted: `delete from usage_reserved where delivery_key = :delivery_key and ${IS_DELIVERED}`,
   forget_reserved: 'delete from usage_reserved where not exists (select 1 from deliveries d where d.delivery_key = usage_reserved.delivery_key)',
 
   // Once for each part of a limit. Without a threshold it is certain already.
