@@ -102,18 +102,19 @@ async function list (context: SourceContext, shop: SourceShop): Promise<{ is: 'l
 async function keep (context: SourceContext, shop: SourceShop, topic: string, address: string, found: readonly Found[], rows: readonly Row[]): Promise<{ kept: Kept } | { fault: Fault }> {
   const ours = found.filter(({ id, name }) => name.startsWith(NAME) || rows.some(row => row.topic === topic && row.id === id))
   const right = found.find(({ id, uri }) => uri === address && ours.some(one => one.id === id)) ?? found.find(({ uri }) => uri === address)
-  let id = right?.id ?? null
-  let detail: string | null = null
-  for (const { id: wrong } of ours.filter(one => one.id !== right?.id)) {
-    const gone = await change(context, shop, UNSUBSCRIBE, { id: wrong }, 'webhookSubscriptionDelete')
-    if ('fault' in gone) return gone
+  const wrong = ours.filter(one => one.id !== right?.id)
+  const make = async (): ReturnType<typeof change> => await change(context, shop, SUBSCRIBE, { topic, subscription: { uri: address, format: 'JSON', name: NAME + topic.toLowerCase().replaceAll('_', '-') } }, 'webhookSubscriptionCreate')
+  // The new one first: between the two nothing would be told, and nothing is told twice that comes twice.
+  let made = right === undefined ? await make() : null
+  if (made !== null && 'fault' in made) return made
+  for (const { id: gone } of wrong) {
+    const ended = await change(context, shop, UNSUBSCRIBE, { id: gone }, 'webhookSubscriptionDelete')
+    if ('fault' in ended) return ended
   }
-  if (id === null) {
-    const made = await change(context, shop, SUBSCRIBE, { topic, subscription: { uri: address, format: 'JSON', name: NAME + topic.toLowerCase().replaceAll('_', '-') } }, 'webhookSubscriptionCreate')
-    if ('fault' in made) return made
-    id = textOf(objectOf(made.result['webhookSubscription'])['id'], 200)
-    detail = made.refused
-  }
+  if (made !== null && made.refused !== null && wrong.length > 0) made = await make() // it may have been the old one's name that stood in its way
+  if (made !== null && 'fault' in made) return made
+  const id = right?.id ?? textOf(objectOf(made?.result['webhookSubscription'])['id'], 200)
+  const detail = made?.refused ?? null
   if (id === null) context.warn({ shop: shop.id, topic, detail }, 'a subscription was refused: look at /v1/shops/{shop}/shopify/subscriptions')
   return { kept: { topic, id, standing: id === null ? 'refused' : 'there', detail } }
 }
