@@ -102,7 +102,7 @@ function timeOf (n: number, gate: Gate, { account, answerMs, places, lastDueAt }
   const ms = Math.round(gate.forecastMs(n, mono, { answerMs, places, from }))
   const dueMs = lastDueAt - now + answerMs
   if (Math.max(ms, dueMs) < SOON_MS) return { ms, limitedBy: 'nothing' }
-  if (dueMs > ms) return { ms: dueMs, limitedBy: 'nothing' } // a time of its own is what the last of them waits for
+  if (dueMs > ms + SOON_MS) return { ms: dueMs, limitedBy: 'nothing' } // a time of its own is what the last of them waits for
   return { ms, limitedBy: gate.forecastMs(n, mono, { answerMs, from }) >= n * answerMs / places ? 'window' : 'concurrency' }
 }
 

@@ -18,6 +18,8 @@ export const storeKind: 'sqlite' | 'postgres' = process.env.TEST_STORE === 'post
 const LEASE_MS = 24 * 3_600_000
 const LEASE = '10m'
 const POOL = 2
+/** A test waits longer for its own connection than a gateway does: the machine may be busy with others. */
+const CONNECT_MS = 60_000
 const FILE = 'gateway.db'
 
 /** A new place without anything in it, gone when the test ends. */
@@ -111,14 +113,14 @@ const pools = new Map<string, Pool>()
 function poolOf (url: string): Pool {
   const there = pools.get(url)
   if (there) return there
-  const made = new Pool({ ...clientConfig({ url, name: 'test' }), max: 2, allowExitOnIdle: true })
+  const made = new Pool({ ...clientConfig({ url, name: 'test' }), connectionTimeoutMillis: CONNECT_MS, max: 2, allowExitOnIdle: true })
   made.on('error', () => {}) // the query tells it
   pools.set(url, made)
   return made
 }
 
 async function connected (url: string): Promise<Client> {
-  const client = new Client(clientConfig({ url, name: 'test' }))
+  const client = new Client({ ...clientConfig({ url, name: 'test' }), connectionTimeoutMillis: CONNECT_MS })
   client.on('error', () => {}) // the query tells it
   await client.connect()
   return client
