@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { API_KEY, startWorld, targetOf } from '../../test/e2e/world.ts'
+import { API_KEY, onPostgres, startWorld, targetOf } from '../../test/e2e/world.ts'
 import { ROOT, until } from '../../test/helpers/app.ts'
 import { drained, judge, listDeliveries } from '../../test/helpers/oracle.ts'
 import { startStandIn } from '../../test/helpers/stand-in.ts'
+import { newPlace, storeKind } from '../../test/helpers/stores.ts'
 import { tempDir } from '../../test/helpers/tmp.ts'
 import { sign } from './verify.ts'
 
@@ -40,7 +41,7 @@ t.test('every order that was answered 200 is confirmed once, by the count of the
   const standIn = await startStandIn({ latencyMs: () => 20 })
   t.teardown(() => standIn.close())
   const gateway = await startWorld({
-    dir: tempDir(t), standIn,
+    dir: tempDir(t), standIn, ...(storeKind === 'postgres' ? onPostgres(await newPlace(t)) : {}),
     providers: [{ id: 'repeats', uncertain: 'repeat', concurrency: 32, windows: [{ max: 100_000, perMs: 1000 }] }],
     shops: [{ id: SHOP, provider: 'repeats', account: 'account' }],
     more: {

@@ -109,6 +109,7 @@ t.test('#93: who waits no longer is forgotten after the term, with the wave; who
   await waits(app, [...several(2), { id: 'sgn_waits', n: 8, variant: '8002' }])
   await stock(app, 9)
   await until(async () => await inState(app, 3) === 2)
+  await until(async () => Number((await app.query('select count(*) as open from waitlist_waves where settled = 0'))[0]?.open) === 0)
   await app.query(`update waitlist_signups set remind_at = null where id = '${idOf(0)}'`)
   runtime.setClock(31 * DAY_MS)
   await app.restart()
